@@ -1,4 +1,4 @@
-import { checkAdmin } from './check/admin.ts';
+import { checkListeners } from './check/listeners.ts';
 import { checkProvider } from './check/provider.ts';
 import { checkSpa } from './check/spa.ts';
 import { checkStore } from './check/store.ts';
@@ -9,10 +9,11 @@ import type { CheckResult } from './provider/check-result.ts';
 /** Tests everything that a configuration names: listeners, store, provider, APIs and the app's files. */
 export async function checkDependencies(config: Config): Promise<readonly CheckResult[]> {
   const results = await Promise.all([
+    checkListeners(config),
     checkStore(config),
     checkProvider(config),
     checkUpstreams(config),
     checkSpa(config),
   ]);
-  return [...checkAdmin(config), ...results.flat()];
+  return results.flat();
 }

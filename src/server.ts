@@ -1,3 +1,4 @@
+import { chmod } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { isIPv6, type AddressInfo } from 'node:net';
@@ -121,14 +122,16 @@ export async function startServer(
   };
 }
 
-function listen(server: Server, { host, port }: Listen): Promise<void> {
-  return new Promise((resolve, reject) => {
+async function listen(server: Server, { host, port, socketPath, mode }: Listen): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, () => {
+    server.listen(socketPath === undefined ? { host, port } : { path: socketPath }, () => {
       server.off('error', reject);
       resolve();
     });
   });
+  // A new socket file has the permissions that the umask leaves: usually only its owner may connect.
+  if (socketPath !== undefined) await chmod(socketPath, mode);
 }
 
 function close(server: Server): Promise<void> {
@@ -139,8 +142,8 @@ function close(server: Server): Promise<void> {
 
 function urlOf(server: Server): string {
   const address = server.address();
-  if (address === null || typeof address === 'string')
-    throw new Error('the server does not listen on a port');
+  if (address === null) throw new Error('the server does not listen');
+  if (typeof address === 'string') return `unix:${address}`;
   const scheme = 'setSecureContext' in server ? 'https' : 'http';
   return `${scheme}://${hostOf(address)}:${address.port}`;
 }

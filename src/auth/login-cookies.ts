@@ -53,6 +53,7 @@ const pendingLogin = z.object({
   state: z.string(),
   nonce: z.string(),
   codeVerifier: z.string(),
+  dpopKey: z.string().optional(),
   maxAge: z.number().optional(),
   stepUp: z.union([stepUpRequirement, z.literal('stored')]).optional(),
   returnTo: z.string().optional(),

@@ -3,7 +3,7 @@ import { GatewayError } from '../errors.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import { isFramed, isNavigation, isPrefetch } from '../http/inbound/navigation.ts';
 import { onlyValue } from '../http/inbound/query.ts';
-import { stepUpExpired } from '../provider/login-failure.ts';
+import { loginRefused, stepUpExpired, stepUpUnmet } from '../provider/login-failure.ts';
 import type { RedirectLogin } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { LoginCookies } from './login-cookies.ts';
@@ -44,13 +44,22 @@ export function createLogin(deps: {
     const query = new URLSearchParams(target.query);
     const destination = returnTo(onlyValue(query, 'returnTo')) ?? defaultReturnTo;
     const { cookie } = request.headers;
-    const stepUp = await stepUpQuery(query, cookie, clientAddress);
-    if (stepUp === 'expired') {
+    const fail = (error: GatewayError): never => {
       context.failureReturnTo = { path: destination, always: true };
-      throw stepUpExpired('"stepUp" has expired, or belongs to another session; repeat the request');
+      throw error;
+    };
+    const stepUp = await stepUpQuery(query, cookie, clientAddress);
+    if (stepUp === 'expired')
+      return fail(stepUpExpired('"stepUp" has expired, or belongs to another session; repeat the request'));
+    if (stepUp === 'not_permitted')
+      return fail(stepUpUnmet('the configuration permits none of the "acr_values" that the API asks for'));
+    const passed = parameters(query);
+    if (passed === 'skips_prompt') {
+      const reason = 'provider.authorizationParams fixes a prompt, so no sign-in can be silent';
+      return fail(loginRefused(reason, undefined, 'login_required'));
     }
     const { url, attempt } = await redirectLogin.begin({
-      parameters: parameters(query),
+      parameters: passed,
       stepUp: stepUp?.required,
     });
     const before = await sessions.peek(cookie, clientAddress).catch(() => undefined);

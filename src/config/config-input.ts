@@ -9,7 +9,9 @@ export type ConfigInput = {
    */
   baseUrl: string;
   /**
-   * Where the public listener binds: `host:port`, an IPv6 host as `[::]:3000`.
+   * Where the public listener binds: `host:port`, an IPv6 host as `[::]:3000`, or a Unix socket as
+   * `unix:/run/coatcheck/coatcheck.sock`. The file of a Unix socket has the mode 0660, so that its owner
+   * and group may connect, or that of `unix:/path?mode=0600`.
    * @defaultValue `0.0.0.0:3000`
    */
   listen?: string | undefined;
@@ -26,8 +28,8 @@ export type ConfigInput = {
   admin?:
     | {
         /**
-         * Where health, metrics and session administration are served; another address than `listen`. Keep it
-         * private.
+         * Where health, metrics and session administration are served; another address than `listen`, also a
+         * Unix socket. Keep it private.
          * @defaultValue `127.0.0.1:9464`
          */
         listen?: string | undefined;
@@ -56,8 +58,8 @@ export type ConfigInput = {
    */
   allowedHosts?: Array<string> | undefined;
   /**
-   * Addresses and CIDR ranges of proxies whose `X-Forwarded-For` is trusted. None by default; no other
-   * forwarding header is read.
+   * Addresses and CIDR ranges of proxies whose `X-Forwarded-For` is trusted, and `unix` for whoever
+   * connects to a Unix socket. None by default; no other forwarding header is read.
    * @defaultValue `[]`
    */
   trustProxy?: Array<string> | undefined;
@@ -213,6 +215,24 @@ export type ConfigInput = {
          * @defaultValue `{}`
          */
         parameters?: Record<string, 'any' | Array<string>> | undefined;
+        /** What an API may ask for in a step-up. */
+        stepUp?:
+          | {
+              /**
+               * Where `provider.authorizationParams` fixes `acr_values`: further values that an API may ask for in a
+               * step-up. Without a fixed one, an API may ask for any.
+               * @defaultValue `[]`
+               */
+              acrValues?: Array<string> | undefined;
+              /**
+               * Scopes that an API may ask for in a step-up besides those of `provider.scopes` and
+               * `routes[].scopes`, or `any`. A challenge that names another scope passes to the page unchanged.
+               * Every route without `scopes` or `resource` of its own gets the same access token, with these scopes.
+               * @defaultValue `[]`
+               */
+              scopes?: 'any' | Array<string> | undefined;
+            }
+          | undefined;
       }
     | undefined;
   /** Protection against cross-site request forgery. */
@@ -651,6 +671,13 @@ export type OidcProviderInput = {
    */
   authorizationParams?: Record<string, string> | undefined;
   /**
+   * Whether the gateway sends the parameters of a sign-in directly to the provider (RFC 9126), so that
+   * the browser carries only a reference: `auto`, if the provider offers it; `required`; or `off`. With
+   * `required`, a provider that does not offer it is not used.
+   * @defaultValue `auto`
+   */
+  par?: 'auto' | 'required' | 'off' | undefined;
+  /**
    * Where a sign-out leads instead of the provider's `end_session_endpoint`, with the placeholders
    * `{clientId}` and `{returnTo}`. The values are percent-encoded; `{returnTo}` is
    * `login.postLogoutReturnTo` as an absolute URL.
@@ -685,6 +712,13 @@ export type OidcProviderInput = {
     | 'ES512'
     | 'EdDSA'
     | 'Ed25519';
+  /**
+   * Whether access tokens are bound to a key of their session (DPoP, RFC 9449), so that a stolen one is
+   * useless. The provider and the APIs must support it. It applies from the next sign-in on. A provider
+   * that then issues bearer tokens is not used: the sign-in fails.
+   * @defaultValue `false`
+   */
+  dpop?: boolean | 'true' | 'false' | undefined;
   /**
    * How logout tokens are checked: `standard`; `strict`, only with the type `logout+jwt`; or `lenient`
    * for older providers, also without `exp`. `standard` and `lenient` accept the type `logout+jwt`, the

@@ -25,7 +25,7 @@ export function createAdminListener(deps: {
   const { core, shared, provider, sessions, snapshots } = deps;
   const { config, log, clock, metrics, audit, keyRing } = core;
   const { listen, token, allowedHosts } = config.admin;
-  const clientAddress = createClientAddress(config.trustProxy);
+  const clientAddress = createClientAddress(config.trustProxy, listen.socketPath);
   const pseudonyms = createPseudonyms(keyRing);
   /** Tells one admin token from another, so that an auditor sees which of them a call had. */
   const actor = () =>

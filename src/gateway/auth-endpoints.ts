@@ -20,6 +20,7 @@ import { createAuthRouter } from '../auth/router.ts';
 import { createSessionInfo } from '../auth/session/session-info.ts';
 import { createStepUpQuery } from '../auth/step-up/query.ts';
 import type { Config } from '../config/schema/schema.ts';
+import { stepUpLimitsOf } from '../config/step-up-limits.ts';
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
 import { limitClients } from '../http/rate-limit/rate-limit.ts';
 import { inertHeaders, setting } from '../http/security-headers.ts';
@@ -93,8 +94,8 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
             redirectLogin,
             sessions,
             loginCookies,
-            parameters: createLoginParameters(login.parameters),
-            stepUpQuery: createStepUpQuery({ sessions, stepUpLinks }),
+            parameters: createLoginParameters(login.parameters, config.provider.authorizationParams ?? {}),
+            stepUpQuery: createStepUpQuery({ sessions, stepUpLinks, limits: stepUpLimitsOf(config), log }),
             returnTo: createReturnTo(baseUrl, login.prefix),
             defaultReturnTo: login.defaultReturnTo,
             clock,

@@ -9,7 +9,7 @@ import type { SessionServices } from './session-services.ts';
 
 export function createHostSessions({ config }: Core, sessionServices: SessionServices): HostSessions {
   const { sessions, refresher, stepUpLinks } = sessionServices;
-  const clientAddress = createClientAddress(config.trustProxy);
+  const clientAddress = createClientAddress(config.trustProxy, config.listen.socketPath);
   return {
     async session(request) {
       const reading = await sessions.load(request.headers.cookie, clientAddress(request));

@@ -31,7 +31,7 @@ export function createInboundPolicies(
   return {
     guard: createGuard({
       hostCheck: createHostCheck(config.baseUrl, config.allowedHosts),
-      clientAddress: createClientAddress(config.trustProxy),
+      clientAddress: createClientAddress(config.trustProxy, config.listen.socketPath),
       connectionStates,
       clock,
     }),

@@ -1,11 +1,14 @@
 import type { RequestHandler } from 'express';
+import { stepUpLimitsOf } from '../config/step-up-limits.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
 import { createApi } from '../proxy/api-handler.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
 import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
+import { createAuthorizations } from '../proxy/upstream/authorization.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
+import { createActionOn } from '../proxy/upstream/challenge-action.ts';
 import { createUpstreams, type Upstreams } from '../proxy/upstream/pools.ts';
 import { createRouteServers } from '../proxy/upstream/server-selection.ts';
 import { createUpgradeRelay } from '../proxy/websocket/relay.ts';
@@ -56,14 +59,18 @@ export function createRequestHandlers(
     tunnels,
     onResponse: (status, context) => accessLog('GET', status, context),
   });
+  const actionOn = createActionOn({ limits: stepUpLimitsOf(config), clock, log });
   const slots = shared.routeSlots(routes.all);
   const servers = createRouteServers(routes.all, { clock, log });
+  const authorizations = createAuthorizations(clock);
   const forwarder = createForwarder({
     routes,
     upstreams,
     servers,
     slots,
     refresher,
+    actionOn,
+    authorizations,
     metrics,
     writeBatch,
     eventStreams,
@@ -81,6 +88,8 @@ export function createRequestHandlers(
     slots,
     relay: upgradeRelay,
     stepUpLinks,
+    actionOn,
+    authorizations,
     metrics,
     baseUrl,
   });

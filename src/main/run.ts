@@ -1,3 +1,5 @@
+import type { Config } from '../config/schema/schema.ts';
+import { removeStaleSocket } from '../http/server/unix-socket.ts';
 import { createLogger, openDestination } from '../observability/log.ts';
 import { applyV8Flags } from '../performance/v8-flags.ts';
 import type { LoadedConfig } from '../provider/read-config.ts';
@@ -25,6 +27,14 @@ export async function run(loaded: LoadedConfig, { watch }: Pick<Arguments, 'watc
   process.on('uncaughtException', crash);
   // SECURITY: by default, Node.js wraps a reason that is not an Error and writes it into the message, which may be secret.
   process.on('unhandledRejection', crash);
+  if (role !== 'worker') {
+    try {
+      await removeStaleSockets(config);
+    } catch (error) {
+      log.fatal({ err: error }, 'the gateway failed to start');
+      exit(EXIT_FAILURE);
+    }
+  }
   let stopRequestedAtMs: number | undefined;
   // Registered before the start, so that early signals work like later ones.
   // The supervisor tells its workers when to reload.
@@ -81,5 +91,12 @@ export async function run(loaded: LoadedConfig, { watch }: Pick<Arguments, 'watc
   /** The logger writes its buffer on the `exit` event; nothing else needs to finish. */
   function exit(code: number): never {
     process.exit(code);
+  }
+}
+
+/** Workers share the sockets, so the process that starts them removes what is left of former ones. */
+async function removeStaleSockets({ listen, admin }: Config): Promise<void> {
+  for (const { socketPath } of [listen, admin.listen]) {
+    if (socketPath !== undefined) await removeStaleSocket(socketPath);
   }
 }

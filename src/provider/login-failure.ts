@@ -63,8 +63,9 @@ const stepUpRefusals: ReadonlySet<string> = new Set([
 ]);
 
 /** Like {@link loginFailure}, for a step-up. */
-export function stepUpFailure(cause: unknown): GatewayError {
-  const failure = loginFailure(cause);
-  const isRefused = cause instanceof AuthorizationResponseError && stepUpRefusals.has(cause.error);
+export function stepUpFailure(cause: unknown, endpoint?: string): GatewayError {
+  const failure = loginFailure(cause, endpoint);
+  const isResponse = cause instanceof AuthorizationResponseError || cause instanceof ResponseBodyError;
+  const isRefused = isResponse && stepUpRefusals.has(cause.error);
   return isRefused ? stepUpUnmet(failure.options.reason ?? cause.error, cause) : failure;
 }

@@ -1,4 +1,5 @@
 import type { BindingMessageSource } from '../config/values/binding-message.ts';
+import type { DpopKey } from '../dpop/key.ts';
 import { GatewayError, type StepUpRequirement } from '../errors.ts';
 import type { Audience } from '../tokens/audience.ts';
 import type { RefreshResponse, TokenResponse } from '../tokens/token-set.ts';
@@ -12,6 +13,8 @@ export type LoginAttempt = {
   readonly state: string;
   readonly nonce: string;
   readonly codeVerifier: string;
+  /** The key that the tokens will be bound to, which becomes that of the session (RFC 9449); absent for bearer tokens. */
+  readonly dpopKey?: DpopKey | undefined;
   /** The `max_age` that the page asked for, in seconds: the ID token must meet it. */
   readonly maxAge?: number | undefined;
   /** Of a step-up: what the sign-in must bring. Whoever finishes the login checks it. */
@@ -20,7 +23,7 @@ export type LoginAttempt = {
 
 /** What the page asks of the provider for one sign-in. */
 export type LoginHints = {
-  /** Parameters of the authorization request. They replace configured ones, and never those of the protocol. */
+  /** Parameters of the authorization request, which replace fixed ones: the caller has checked that they may. Never those of the protocol. */
   readonly parameters: Readonly<Record<string, string>>;
   /** Of a step-up: what the sign-in must bring. */
   readonly stepUp?: StepUpRequirement | undefined;
@@ -38,6 +41,8 @@ export type SignIn = {
   readonly tokenResponse: TokenResponse;
   /** When the token request was sent, in milliseconds since the epoch. */
   readonly sentAtMs: number;
+  /** The key that the access token is bound to (RFC 9449); absent for a bearer token. */
+  readonly dpopKey?: DpopKey | undefined;
   /** Set when the provider refreshes the tokens of this flow at another endpoint than usual. */
   readonly flow?: LoginFlow | undefined;
 };
@@ -58,6 +63,8 @@ export class UnusedTokensError extends GatewayError {
 /** One use of a refresh token. */
 export type RefreshRequest = {
   readonly refreshToken: string;
+  /** The {@link SignIn.dpopKey} of the session: the new access token must be bound to it as well. */
+  readonly dpopKey?: DpopKey | undefined;
   /** A refreshed ID token must name the same subject (OpenID Connect Core, section 12.2). */
   readonly subject: string;
   /** The {@link SignIn.flow} of the session. */

@@ -1,4 +1,8 @@
 import * as oauth from 'openid-client';
+import type { StepUpRequirement } from '../errors.ts';
+import type { DpopKey } from '../dpop/key.ts';
+import type { DpopHandles } from './dpop-handles.ts';
+import { PAR_ENDPOINT, type BuildAuthorizationUrl } from './authorization/request.ts';
 import { loginFailure, loginRefused, stepUpFailure } from './login-failure.ts';
 import type { LoginAttempt, RedirectLogin, SignIn } from './provider.ts';
 import { withStepUp } from './step-up-parameters.ts';
@@ -14,15 +18,32 @@ export function createRedirectLogin(deps: {
   parameters: Readonly<Record<string, string>>;
   /** `openid`: sends a nonce, and compares the `iss` that comes back (RFC 9207). */
   protocol: 'openid' | 'oauth2';
+  /** Binds the tokens to a key, where the configuration asks for it. */
+  dpop?: DpopHandles;
+  /** Puts the parameters into a URL; by default as they are. */
+  buildUrl?: BuildAuthorizationUrl;
   /** Reads the signed-in user from a token response. */
   readSignIn: (
     json: Readonly<Record<string, unknown>>,
-    sent: { nonce: string; maxAge: number | undefined; acrValues: readonly string[]; sentAtMs: number },
+    sent: {
+      nonce: string;
+      maxAge: number | undefined;
+      acrValues: readonly string[];
+      sentAtMs: number;
+      dpopKey: DpopKey | undefined;
+    },
   ) => Promise<SignIn>;
   clock: () => number;
 }): RedirectLogin {
-  const { issuer, redirectUri, parameters, readSignIn, clock } = deps;
+  const { issuer, redirectUri, parameters, dpop, readSignIn, clock } = deps;
+  const { buildUrl = async (client, request) => oauth.buildAuthorizationUrl(client, request) } = deps;
+  const failure = (cause: unknown, { stepUp }: Pick<LoginAttempt, 'stepUp'>, endpoint?: string) =>
+    stepUp === undefined ? loginFailure(cause, endpoint) : stepUpFailure(cause, endpoint);
   const isOpenId = deps.protocol === 'openid';
+  const fixedAcrValues = (isOpenId && parameters['acr_values']?.split(' ')) || [];
+  /** A step-up that asks for no `acr` must bring one of those that every sign-in must bring. */
+  const withFixedAcr = (stepUp: StepUpRequirement): StepUpRequirement =>
+    stepUp.acrValues.length > 0 ? stepUp : { ...stepUp, acrValues: fixedAcrValues };
 
   return {
     async begin({ parameters: requested, stepUp }) {
@@ -31,13 +52,15 @@ export function createRedirectLogin(deps: {
         throw loginRefused('the provider has no authorization endpoint; sign in on another device');
       // A step-up checks its own.
       const maxAge = stepUp?.maxAge === undefined ? requested['max_age'] : undefined;
+      const key = dpop?.createKey();
       const attempt: LoginAttempt = {
         issuer,
         state: oauth.randomState(),
         nonce: oauth.randomNonce(),
         codeVerifier: oauth.randomPKCECodeVerifier(),
+        ...(key === undefined ? {} : { dpopKey: key.secret }),
         ...(maxAge === undefined ? {} : { maxAge: Number(maxAge) }),
-        ...(stepUp === undefined ? {} : { stepUp }),
+        ...(stepUp === undefined ? {} : { stepUp: withFixedAcr(stepUp) }),
       };
       const request = withStepUp({ ...parameters, ...requested }, stepUp);
       const own = {
@@ -46,9 +69,15 @@ export function createRedirectLogin(deps: {
         ...(isOpenId ? { nonce: attempt.nonce } : {}),
         code_challenge: await oauth.calculatePKCECodeChallenge(attempt.codeVerifier),
         code_challenge_method: 'S256',
+        ...(key === undefined ? {} : { dpop_jkt: key.thumbprint }),
       };
       for (const [name, value] of Object.entries(own)) request.set(name, value);
-      return { url: oauth.buildAuthorizationUrl(config, request), attempt };
+      const url = await buildUrl(config, request, dpop?.of(config, attempt.dpopKey)).catch(
+        (cause: unknown) => {
+          throw failure(cause, attempt, PAR_ENDPOINT);
+        },
+      );
+      return { url, attempt };
     },
 
     async finish(callback, attempt) {
@@ -58,6 +87,8 @@ export function createRedirectLogin(deps: {
       const config = await deps.client();
       if (!isOpenId) callback.searchParams.delete('iss');
       const sentAtMs = clock();
+      // Without one, the sign-in began before the configuration asked for it.
+      const dpopKey = attempt.dpopKey ?? dpop?.createKey()?.secret;
       try {
         const checks = { expectedState: attempt.state, pkceCodeVerifier: attempt.codeVerifier };
         // With the resources of a step-up, the one of every sign-in must be named.
@@ -67,11 +98,13 @@ export function createRedirectLogin(deps: {
           callback,
           checks,
           resource === undefined ? {} : { resource },
+          dpop?.of(config, dpopKey),
         );
         const { nonce, maxAge, stepUp } = attempt;
-        return await readSignIn(json, { nonce, maxAge, acrValues: stepUp?.acrValues ?? [], sentAtMs });
+        const acrValues = stepUp?.acrValues ?? [];
+        return await readSignIn(json, { nonce, maxAge, acrValues, sentAtMs, dpopKey });
       } catch (cause) {
-        throw attempt.stepUp === undefined ? loginFailure(cause) : stepUpFailure(cause);
+        throw failure(cause, attempt);
       }
     },
   };

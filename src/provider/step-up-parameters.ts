@@ -12,7 +12,7 @@ export function withStepUp(parameters: Parameters, stepUp: StepUpRequirement | u
   const { acrValues, maxAge, scopes, resources } = stepUp;
   const namesNothing =
     maxAge === undefined && [acrValues, scopes, resources].every(({ length }) => length === 0);
-  if (namesNothing) all.set('prompt', 'login');
+  if (namesNothing) all.set('prompt', withLogin(all.get('prompt')));
   if (acrValues.length > 0) all.set('acr_values', acrValues.join(' '));
   if (maxAge !== undefined)
     all.set('max_age', String(Math.min(maxAge, Number(all.get('max_age') ?? maxAge))));
@@ -22,4 +22,10 @@ export function withStepUp(parameters: Parameters, stepUp: StepUpRequirement | u
   }
   for (const resource of resources) if (!all.has('resource', resource)) all.append('resource', resource);
   return all;
+}
+
+/** A fixed prompt such as `consent` stays: without it, some providers issue no refresh token. */
+function withLogin(prompt: string | null): string {
+  const others = prompt?.split(' ').filter((value) => value !== 'none') ?? [];
+  return [...new Set(['login', ...others])].join(' ');
 }

@@ -54,10 +54,25 @@ export function detachTokens(text: string, status: number): string {
   return JSON.stringify({ access_token: 'detached', token_type: 'bearer', [DETACHED_TOKENS]: json });
 }
 
-/** Reads the response to a refresh that {@link detachTokens} has hidden. */
-export function readRefreshResponse(json: Readonly<Record<string, unknown>>): RefreshResponse {
+/**
+ * Reads the response to a refresh that {@link detachTokens} has hidden. With `isBound`, an access token that is not bound to
+ * the key of its session counts as unusable.
+ */
+export function readRefreshResponse(
+  json: Readonly<Record<string, unknown>>,
+  { isBound = false }: { isBound?: boolean } = {},
+): RefreshResponse {
   const tokens = z.record(z.string(), z.unknown()).parse(json[DETACHED_TOKENS]);
-  return { ...readTokenResponse(tokens), accessToken: readAccessToken(tokens['access_token']) };
+  const isUsable = !isBound || hasBoundToken(tokens);
+  return {
+    ...readTokenResponse(tokens),
+    accessToken: isUsable ? readAccessToken(tokens['access_token']) : undefined,
+  };
+}
+
+/** True if the access token of a token response is bound to the key of the request's proof (RFC 9449, section 5). */
+export function hasBoundToken({ token_type: type }: Readonly<Record<string, unknown>>): boolean {
+  return typeof type === 'string' && type.toLowerCase() === 'dpop';
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { DpopKey } from '../dpop/key.ts';
 import type { SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
 
@@ -6,4 +7,6 @@ export type Credential = {
   readonly session: SessionView;
   readonly audience: Audience;
   readonly accessToken: string;
+  /** The key that the token is bound to (RFC 9449); absent for a bearer token. */
+  readonly dpopKey?: DpopKey | undefined;
 };

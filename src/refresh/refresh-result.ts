@@ -175,7 +175,7 @@ export function credentialOf(session: SessionView, audience: Audience): Credenti
   const accessToken = accessTokenOf(session, audience);
   if (accessToken === undefined)
     throw new Error('the refreshed session has no access token for the requested audience');
-  return { session, audience, accessToken };
+  return { session, audience, accessToken, dpopKey: session.data.dpopKey };
 }
 
 /** Throws `session_expired`, or the error of an unavailable refresh. */

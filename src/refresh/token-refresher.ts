@@ -243,6 +243,7 @@ export function createTokenRefresher(deps: {
     const outcome = await callTokenEndpoint(
       {
         refreshToken,
+        dpopKey: data.dpopKey,
         subject: data.subject,
         flow: data.flow,
         audience: widened(audience, data.steppedUp),

@@ -128,6 +128,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         claims: signIn.claims,
         userinfo: signIn.userinfo,
         tokens: createTokenSet(signIn.tokenResponse, signIn.sentAtMs),
+        dpopKey: signIn.dpopKey,
         flow: signIn.flow,
         ticketKeyId: keyId,
         steppedUp: stepUp?.brought,

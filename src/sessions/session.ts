@@ -1,3 +1,4 @@
+import type { DpopKey } from '../dpop/key.ts';
 import type { Person } from '../observability/audit.ts';
 import type { LoginFlow } from '../provider/provider.ts';
 import type { TokenSet } from '../tokens/token-set.ts';
@@ -17,6 +18,8 @@ export type SessionData = {
   /** Claims of the userinfo endpoint at the sign-in that its ID token lacked. */
   readonly userinfo?: Readonly<Record<string, unknown>> | undefined;
   readonly tokens: TokenSet;
+  /** The private key that the access tokens are bound to (RFC 9449); absent for bearer tokens. The sign-in made it. */
+  readonly dpopKey?: DpopKey | undefined;
   /** How the person signed in, if refresh requests depend on it. */
   readonly flow?: LoginFlow | undefined;
   readonly createdAtMs: number;
@@ -35,13 +38,13 @@ export type SessionData = {
 };
 
 /**
- * The part of a session that requests need, and the only part that stays in memory between requests: no refresh token, no
- * ID token, no personal data. It is less than half of a record, and a process caches thousands.
+ * The part of a session that requests need, and the only part that stays in memory between requests: access tokens and the
+ * key that they are bound to, but no refresh token, no ID token and no personal data. It is less than half of a record, and a process caches thousands.
  */
 export type SessionView = {
   /** Names the session in the store, the API and the log. It is a hash of the ticket's identifier and gives no access. */
   readonly key: string;
-  readonly data: Pick<SessionData, 'generation'> & {
+  readonly data: Pick<SessionData, 'generation' | 'dpopKey'> & {
     readonly tokens: Pick<TokenSet, 'access' | 'refreshExpiresAtMs'>;
   };
   /** Incremented by every write of the data. */
@@ -74,9 +77,9 @@ export function sessionRecord(
 
 /** Reduces a record to the fields that requests need. */
 export function sessionView({ data, ...rest }: SessionRecord): SessionView {
-  const { generation, tokens } = data;
+  const { generation, dpopKey, tokens } = data;
   const { access, refreshExpiresAtMs } = tokens;
-  return { ...rest, data: { generation, tokens: { access, refreshExpiresAtMs } } };
+  return { ...rest, data: { generation, dpopKey, tokens: { access, refreshExpiresAtMs } } };
 }
 
 /**

@@ -20,12 +20,19 @@ export type SteppedUp = Omit<StepUpRequirement, 'maxAge'>;
 export function withEarlier(required: StepUpRequirement, earlier: SteppedUp | undefined): StepUpRequirement {
   if (earlier === undefined) return required;
   return {
-    acrValues: required.acrValues.length > 0 ? required.acrValues : earlier.acrValues,
+    acrValues: bothOrLater(required.acrValues, earlier.acrValues),
     maxAge: required.maxAge,
     scopes: union(required.scopes, earlier.scopes),
     audienceScopes: mergeScopes(required.audienceScopes, earlier.audienceScopes),
     resources: union(required.resources, earlier.resources),
   };
+}
+
+/** A sign-in has one `acr`: one that meets both requirements, or the later one where none meets both. */
+function bothOrLater(required: readonly string[], earlier: readonly string[]): readonly string[] {
+  if (required.length === 0) return earlier;
+  const both = required.filter((value) => earlier.includes(value));
+  return both.length > 0 ? both : required;
 }
 
 /** The audience for which a token is requested: with the scopes that a step-up brought for it. */

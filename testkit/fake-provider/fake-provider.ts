@@ -113,13 +113,21 @@ export async function startFakeProvider(options: FakeProviderOptions = {}): Prom
     tokenEndpoint: new URL(paths.token, issuer).href,
     settings,
   });
-  const token = createToken({ settings, codes, families, issuance, secrets, authenticate });
+  const token = createToken({
+    settings,
+    codes,
+    families,
+    issuance,
+    secrets,
+    authenticate,
+    url: new URL(paths.token, issuer).href,
+  });
   const endpoints = {
     discovery: async () => ({ status: 200, body: metadata }),
     jwks: async () => ({ status: 200, body: { ...signer.jwks() } }),
     authorize: createAuthorize({ issuer, settings, codes, secrets, nowMs }),
     token: token.endpoint,
-    userinfo: createUserinfo({ families, settings }),
+    userinfo: createUserinfo({ families, settings, url: new URL(paths.userinfo, issuer).href }),
     revoke: createRevoke({ families, authenticate }),
     end_session: createEndSession({ settings, signer, endSession }),
   };

@@ -35,6 +35,7 @@ export function createHandler(parts: HandlerParts): RequestListener {
       query: searchParams,
       form: isForm(incoming) ? new URLSearchParams(body) : undefined,
       authorization: incoming.headers.authorization,
+      proof: headerOf(incoming, 'dpop'),
     };
     const record = {
       endpoint,
@@ -59,6 +60,11 @@ export function createHandler(parts: HandlerParts): RequestListener {
   }
 }
 
+function headerOf({ headers }: IncomingMessage, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === 'object' ? value.join(', ') : value;
+}
+
 function isForm(incoming: IncomingMessage): boolean {
   const [type = ''] = (incoming.headers['content-type'] ?? '').split(';');
   return incoming.method === 'POST' && type.trim().toLowerCase() === 'application/x-www-form-urlencoded';
@@ -67,17 +73,19 @@ function isForm(incoming: IncomingMessage): boolean {
 async function respond(
   endpoint: (request: ProviderRequest) => Promise<ProviderResponse>,
   request: ProviderRequest,
-  { patchRefusal = (refusal) => refusal }: ProviderSettings,
+  { patchRefusal = (refusal) => refusal, proofs }: ProviderSettings,
 ): Promise<ProviderResponse> {
+  const nonce = () => (proofs?.nonce === undefined ? {} : { 'dpop-nonce': proofs.nonce });
   try {
-    return await endpoint(request);
+    const response = await endpoint(request);
+    return { ...response, headers: { ...response.headers, ...nonce() } };
   } catch (error) {
     const refusal =
       error instanceof ProtocolError
         ? patchRefusal(error)
         : new ProtocolError('server_error', String(error), 500);
     const body = { error: refusal.error, error_description: refusal.message, ...refusal.members };
-    return { status: refusal.status, headers: refusal.headers, body };
+    return { status: refusal.status, headers: { ...refusal.headers, ...nonce() }, body };
   }
 }
 

@@ -10,6 +10,8 @@ export type ProviderRequest = {
   query: URLSearchParams;
   form: URLSearchParams | undefined;
   authorization: string | undefined;
+  /** The DPoP proof (RFC 9449). */
+  proof: string | undefined;
 };
 
 /** A response of the fake provider; an object is sent as JSON, a string or buffer unchanged. */

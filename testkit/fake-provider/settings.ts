@@ -1,4 +1,5 @@
 import type { JWK, JWTPayload } from 'jose';
+import type { ProofVerifier } from '../dpop/proof-verifier.ts';
 import type { Parameters } from './messages.ts';
 import type { Grant } from './tokens/grant.ts';
 import type { ProtocolError } from './protocol-error.ts';
@@ -52,6 +53,8 @@ export type ProviderBehavior = {
 /** The settings that a test may change while the fake provider runs. */
 export type ProviderSettings = ProviderBehavior & {
   client: Client;
+  /** Requires DPoP proofs that this accepts, and binds access tokens to their keys (RFC 9449); without it, issues bearer tokens. */
+  proofs: ProofVerifier | undefined;
   /** The user who is signed in at the provider, for requests without a `login_hint`. */
   user: string | undefined;
   rotate: Rotation;
@@ -94,6 +97,7 @@ export function settingsWith(given: Partial<ProviderSettings>): ProviderSettings
       redirectUris: [],
       postLogoutRedirectUris: [],
     },
+    proofs: undefined,
     user: 'alice',
     rotate: 'strict',
     stepUp: 'honoured',

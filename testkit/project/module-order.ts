@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 /** The modules of `src/`, lowest layer first: a module imports only from layers below its own. */
 const layers = [
   ['concurrency', 'config', 'errors', 'fields', 'performance', 'supported-node', 'timing', 'version'],
-  ['crypto', 'observability'],
+  ['crypto', 'dpop', 'observability'],
   ['redis'],
   ['tokens'],
   ['provider'],

@@ -20,6 +20,8 @@ export type RealProviderOptions = {
   /** Keys of the `provider` section of a gateway, besides `type`, `issuer` and `clientId`. */
   section?: Record<string, unknown>;
   configuration?: Configuration;
+  /** Answers a request in place of the provider; returns false to let the provider answer. */
+  intercept?: (request: IncomingMessage, response: ServerResponse) => boolean;
 };
 
 const CLIENT = { client_id: 'web', client_secret: 'canary-client-secret-of-the-real-provider' };
@@ -124,6 +126,7 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
       void finishInteraction(request, response);
       return;
     }
+    if (options.intercept?.(request, response) === true) return;
     void instance.callback()(request, response);
   });
 

@@ -10,6 +10,9 @@ export type UpgradeRequest = {
   header(name: string): string | undefined;
 };
 
+/** The response to a rejected upgrade. */
+export type UpgradeRefusal = { readonly status: number; readonly headers: Record<string, string> };
+
 /** The WebSocket side of the upstream. */
 export type Upgrades = {
   readonly requests: UpgradeRequest[];
@@ -18,6 +21,8 @@ export type Upgrades = {
   onWebSocket(handler: (socket: WebSocket) => void): void;
   /** Rejects with this status from now on, or accepts when undefined. */
   reject(status: number | undefined, challenge?: string): void;
+  /** Rejects the requests for which this gives a response, which closes the connection. */
+  rejectIf(decide: (request: UpgradeRequest) => Promise<UpgradeRefusal | undefined>): void;
   readonly handle: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 };
 
@@ -26,7 +31,7 @@ export function createUpgrades(): Upgrades {
   const requests: UpgradeRequest[] = [];
   const webSockets: WebSocket[] = [];
   const server = new WebSocketServer({ noServer: true });
-  let rejection: { status: number; challenge: string | undefined } | undefined;
+  let decide: (request: UpgradeRequest) => Promise<UpgradeRefusal | undefined> = async () => undefined;
   let attend = echoMessages;
 
   return {
@@ -36,26 +41,33 @@ export function createUpgrades(): Upgrades {
       attend = handler;
     },
     reject: (status, challenge) => {
-      rejection = status === undefined ? undefined : { status, challenge };
+      const headers = challenge === undefined ? {} : { 'WWW-Authenticate': challenge };
+      decide = async () => (status === undefined ? undefined : { status, headers });
+    },
+    rejectIf: (next) => {
+      decide = next;
     },
     handle: (request, socket, head) => {
       const headers = headerListOf(request.rawHeaders);
       socket.on('error', () => {});
-      requests.push({ target: request.url ?? '', headers, header: (name) => valueOf(headers, name) });
-      if (rejection !== undefined) {
-        const { status, challenge } = rejection;
-        const field = challenge === undefined ? '' : `WWW-Authenticate: ${challenge}\r\n`;
-        const fields = `${field}Connection: close\r\nContent-Length: 0\r\n`;
-        socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${fields}\r\n`);
-        return;
-      }
-      server.handleUpgrade(request, socket, head, (webSocket) => {
-        webSocket.on('error', () => {});
-        webSockets.push(webSocket);
-        attend(webSocket);
+      const record = { target: request.url ?? '', headers, header: (name: string) => valueOf(headers, name) };
+      requests.push(record);
+      void decide(record).then((refusal) => {
+        if (refusal !== undefined) return respond(socket, refusal);
+        server.handleUpgrade(request, socket, head, (webSocket) => {
+          webSocket.on('error', () => {});
+          webSockets.push(webSocket);
+          attend(webSocket);
+        });
       });
     },
   };
+}
+
+function respond(socket: Duplex, { status, headers }: UpgradeRefusal): void {
+  const fields = Object.entries({ ...headers, Connection: 'close', 'Content-Length': '0' });
+  const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines}\r\n`);
 }
 
 function echoMessages(socket: WebSocket): void {

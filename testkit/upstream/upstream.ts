@@ -2,7 +2,7 @@ import { type RequestListener, createServer } from 'node:http';
 import { listenOnLoopback } from '../network/loopback-server.ts';
 import { type Behaviour, echo } from './behaviours.ts';
 import { type UpstreamRequest, recordRequest } from './request.ts';
-import { type UpgradeRequest, createUpgrades } from './upgrades.ts';
+import { type UpgradeRequest, type Upgrades, createUpgrades } from './upgrades.ts';
 import type { WebSocket } from 'ws';
 
 /** An API behind the gateway. By default it echoes each request as JSON. */
@@ -21,6 +21,8 @@ export type Upstream = {
   onWebSocket(handler: (socket: WebSocket) => void): void;
   /** Rejects upgrades with this status from now on, and this `WWW-Authenticate`; accepts them again when undefined. */
   rejectUpgrades(status: number | undefined, challenge?: string): void;
+  /** Rejects the upgrades for which this gives a response. */
+  rejectUpgradesIf: Upgrades['rejectIf'];
 
   /** Cuts every connection and closes the port. */
   stop(): Promise<void>;
@@ -58,6 +60,7 @@ export async function startUpstream(): Promise<Upstream> {
     webSockets: upgrades.webSockets,
     onWebSocket: (handler) => upgrades.onWebSocket(handler),
     rejectUpgrades: (status, challenge) => upgrades.reject(status, challenge),
+    rejectUpgradesIf: (decide) => upgrades.rejectIf(decide),
     stop: () => loopback.stop(),
     start: () => loopback.start(),
     close: () => loopback.stop(),

@@ -4,7 +4,10 @@ import { requestContextOf } from '../../http/inbound/request-context.ts';
 import { sessionExpired, sessionRequired } from '../../sessions/no-session.ts';
 import type { Sessions } from '../../sessions/service.ts';
 
-/** `POST /session/extend`: counts as use of the session, like an API request. Responds 204, or 401 without a session. */
+/**
+ * `POST /session/extend`: counts as use of the session, like an API request. Responds 204 once its full idle timeout is ahead,
+ * or 401 without a session.
+ */
 export function createExtendSession(deps: {
   sessions: Sessions;
   originPolicy: OriginPolicy;
@@ -15,7 +18,7 @@ export function createExtendSession(deps: {
     // SECURITY: another site must not keep a session alive.
     originPolicy.checkRequest(request);
     const { clientAddress } = requestContextOf(response);
-    const reading = await sessions.touch(request.headers.cookie, clientAddress);
+    const reading = await sessions.extend(request.headers.cookie, clientAddress);
     switch (reading.kind) {
       case 'live':
         response.status(204).end();

@@ -17,8 +17,8 @@ const framing = [
   'upgrade',
 ];
 
-/** Request fields that only the gateway writes: the bearer token, the forwarded cookies, the upstream's name. */
-const owned = ['authorization', 'cookie', 'host'];
+/** Request fields that only the gateway writes: the access token and its proof, the forwarded cookies, the upstream's name. */
+const owned = ['authorization', 'cookie', 'dpop', 'host'];
 
 const name = () =>
   shaped(/^[A-Za-z0-9-]+$/, 'expected a header name of letters, digits and hyphens').meta({

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { pageParameterName } from '../values/authorization-parameter.ts';
 import { errorPageFile } from '../values/error-page.ts';
 import { localPath, pathPrefixBelowRoot } from '../values/path.ts';
+import { shaped } from '../values/scalar.ts';
 import { section } from './declaration/section.ts';
 
 const expectedValues = 'expected any, or a list of values; put quotes around a number';
@@ -14,6 +15,10 @@ const allowedValues = z.union(
   ],
   expectedValues,
 );
+
+const acrValue = shaped(/^[!#-[\]-~]+$/, 'expected a value without spaces or quotes');
+const scope = shaped(/^[!#-[\]-~]+$/, 'expected a scope without spaces or quotes (RFC 6749 section 3.3)');
+const expectedScopes = 'expected any, or a list of scopes';
 
 /** Sign-in and sign-out. */
 export const loginSchema = section({
@@ -54,4 +59,28 @@ export const loginSchema = section({
       see: '[`GET /auth/login`](endpoints.md#get-authlogin)',
       example: { prompt: ['login', 'select_account', 'create'], ui_locales: 'any', max_age: 'any' },
     }),
+  stepUp: section({
+    acrValues: z
+      .array(acrValue, 'expected a list of values')
+      .prefault([])
+      .meta({
+        description:
+          'Where `provider.authorizationParams` fixes `acr_values`: further values that an API may ask for in a step-up. Without a fixed one, an API may ask for any.',
+        see: '[Limits](step-up.md#limits)',
+        example: ['gold'],
+      }),
+    scopes: z
+      .union([z.literal('any'), z.array(scope, expectedScopes)], expectedScopes)
+      .prefault([])
+      .meta({
+        description:
+          'Scopes that an API may ask for in a step-up besides those of `provider.scopes` and `routes[].scopes`, or `any`. A challenge that names another scope passes to the page unchanged.',
+        details:
+          'Every route without `scopes` or `resource` of its own gets the same access token, with these scopes.',
+        see: '[Limits](step-up.md#limits)',
+        example: ['items.write'],
+      }),
+  })
+    .prefault({})
+    .meta({ description: 'What an API may ask for in a step-up.' }),
 }).meta({ description: 'Sign-in and sign-out.' });

@@ -4,15 +4,18 @@ import { duration } from '../values/duration.ts';
 import { proxySetting, type ProxySetting } from '../outgoing-proxy.ts';
 import { clientTls, type ClientTls } from './tls.ts';
 
-/** The keys of every `provider` section. Each provider kind adds its own keys. */
+/** The keys of every `provider` section, and two that most have. Each provider kind adds its own keys. */
 export type ProviderSection = {
   readonly type: string;
   readonly timeout: number;
   readonly proxy: ProxySetting;
   readonly tls: ClientTls;
+  readonly scopes?: readonly string[];
+  /** Fixed parameters of the authorization request. */
+  readonly authorizationParams?: Readonly<Record<string, string>>;
 };
 
-/** The keys of {@link ProviderSection} besides `type`; every provider kind includes them in its schema. */
+/** The keys of every `provider` section besides `type`; each provider kind includes them in its schema. */
 export const commonProviderKeys = {
   timeout: duration({ min: 1 }).prefault('10s').meta({
     description: 'How long one call to the provider may take. Refreshes have `refresh.timeout` instead.',

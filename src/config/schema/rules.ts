@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { ConfigIssue, IsValid } from '../diagnostics/issue.ts';
 import type { KeyPath } from '../diagnostics/key-path.ts';
+import { formatListenAddress } from '../values/address.ts';
 import { foldPath, isUnder } from '../values/path.ts';
 import { isInsecure } from '../values/url.ts';
 import type { DeclaredKey } from './declaration/declared-keys.ts';
@@ -137,7 +138,8 @@ function* lockOutlivesCall({ refresh }: Config, { isValid }: RuleContext): Itera
 
 function* separateListeners({ listen, admin }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('listen') || !isValid('admin', 'listen')) return;
-  if (listen.port !== 0 && listen.port === admin.listen.port && listen.host === admin.listen.host) {
+  const [one, other] = [listen, admin.listen].map(formatListenAddress);
+  if (listen.port !== 0 && one === other) {
     yield { path: ['admin', 'listen'], message: 'expected an address that differs from listen' };
   }
 }
@@ -167,8 +169,8 @@ function* routesBesideLogin(config: Config, { isValid }: RuleContext): Iterable<
 /** Every sign-in must meet a fixed `max_age` or `acr_values`, so a page must not ask for less. */
 function* checkedParameters({ login, provider }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('login', 'parameters') || !isValid('provider', 'authorizationParams')) return;
-  const fixed: unknown = 'authorizationParams' in provider ? provider.authorizationParams : undefined;
-  if (typeof fixed !== 'object' || fixed === null) return;
+  const { authorizationParams: fixed } = provider;
+  if (fixed === undefined) return;
   for (const name of ['acr_values', 'max_age']) {
     if (!Object.hasOwn(login.parameters, name) || !Object.hasOwn(fixed, name)) continue;
     const message = 'provider.authorizationParams fixes this parameter; remove one of the two';

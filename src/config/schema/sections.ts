@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { addressRange, hostName, listenAddress } from '../values/address.ts';
+import { hostName, listenAddress, proxyAddress } from '../values/address.ts';
 import { duration } from '../values/duration.ts';
 import { flag, integer, oneOf, shaped } from '../values/scalar.ts';
 import { originUrl } from '../values/url.ts';
@@ -36,7 +36,11 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
       example: 'https://app.example.com',
     }),
     listen: listenAddress().prefault('0.0.0.0:3000').meta({
-      description: 'Where the public listener binds: `host:port`, an IPv6 host as `[::]:3000`.',
+      description:
+        'Where the public listener binds: `host:port`, an IPv6 host as `[::]:3000`, or a Unix socket as `unix:/run/coatcheck/coatcheck.sock`.',
+      details:
+        'The file of a Unix socket has the mode 0660, so that its owner and group may connect, or that of `unix:/path?mode=0600`.',
+      see: '[A Unix socket](operations.md#a-unix-socket)',
       needsRestart: true,
     }),
     tls: listenerTls().prefault({}).meta({
@@ -46,7 +50,7 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
     admin: section({
       listen: listenAddress().prefault('127.0.0.1:9464').meta({
         description:
-          'Where health, metrics and session administration are served; another address than `listen`. Keep it private.',
+          'Where health, metrics and session administration are served; another address than `listen`, also a Unix socket. Keep it private.',
         needsRestart: true,
       }),
       token: shaped(
@@ -82,10 +86,13 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
       description:
         '`Host` values served besides that of `baseUrl`, as `host` or `host:port`; any other gets 421.',
     }),
-    trustProxy: z.array(addressRange(), 'expected a list of IP addresses and CIDR ranges').prefault([]).meta({
-      description:
-        'Addresses and CIDR ranges of proxies whose `X-Forwarded-For` is trusted. None by default; no other forwarding header is read.',
-    }),
+    trustProxy: z
+      .array(proxyAddress(), 'expected a list of IP addresses, CIDR ranges and unix')
+      .prefault([])
+      .meta({
+        description:
+          'Addresses and CIDR ranges of proxies whose `X-Forwarded-For` is trusted, and `unix` for whoever connects to a Unix socket. None by default; no other forwarding header is read.',
+      }),
     shutdownTimeout: duration().prefault('25s').meta({
       description: 'How long requests and refreshes in flight may take to finish after SIGTERM or SIGINT.',
     }),

@@ -5,6 +5,7 @@ export const protocolParameters = [
   'client_id',
   'code_challenge',
   'code_challenge_method',
+  'dpop_jkt',
   'nonce',
   'redirect_uri',
   'request',
@@ -18,12 +19,12 @@ export const protocolParameters = [
 /** Further parameters that a page must not choose: they change what is issued, to whom, or who is signed in. */
 const notForPages: ReadonlySet<string> = new Set([
   ...protocolParameters,
+  'audience',
   'authorization_details',
   'claims',
   'client_assertion',
   'client_assertion_type',
   'client_secret',
-  'dpop_jkt',
   'id_token_hint',
   'registration',
   'resource',

@@ -1,27 +1,37 @@
 import { splitList } from '../../fields/whitespace.ts';
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
+import { UNIX_PEER } from '../../config/values/address.ts';
 
-/** Returns the client's IP address. */
+/** Returns the client's IP address; {@link UNKNOWN_ADDRESS} where a Unix socket has none. */
 export type ClientAddress = (request: IncomingMessage) => string;
+
+/** As in RFC 7239, section 6.2. */
+const UNKNOWN_ADDRESS = 'unknown';
 
 /**
  * Finds the client behind the trusted proxies: the rightmost address in `X-Forwarded-For` that is not a trusted proxy.
  * With no trusted proxies (the default), it returns the peer's address and ignores the header (CVE-2026-76835).
+ *
+ * @param socketPath - of the listener, when that is a Unix socket, whose peers have no address.
  */
-export function createClientAddress(trustProxy: readonly string[]): ClientAddress {
+export function createClientAddress(trustProxy: readonly string[], socketPath?: string): ClientAddress {
   const trusted = new BlockList();
-  for (const entry of trustProxy) {
+  for (const entry of trustProxy.filter((each) => each !== UNIX_PEER)) {
     const [address = '', bits] = entry.split('/');
     const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
     if (bits === undefined) trusted.addAddress(address, family);
     else trusted.addSubnet(address, Number(bits), family);
   }
+  const trustsUnixPeers = socketPath !== undefined && trustProxy.includes(UNIX_PEER);
   const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 
   return (request) => {
-    const peer = unmapIpv4(request.socket.remoteAddress ?? '');
-    if (trustProxy.length === 0 || !isTrusted(peer)) return peer;
+    const { remoteAddress } = request.socket;
+    // SECURITY: a closed TCP connection has no address either, so the listener decides.
+    const isUnixPeer = socketPath !== undefined && remoteAddress === undefined;
+    const peer = isUnixPeer ? UNKNOWN_ADDRESS : unmapIpv4(remoteAddress ?? '');
+    if (trustProxy.length === 0 || !(isUnixPeer ? trustsUnixPeers : isTrusted(peer))) return peer;
     let client = peer;
     const forwarded = request.headers['x-forwarded-for'];
     for (const hop of splitList(typeof forwarded === 'string' ? forwarded : '').reverse()) {

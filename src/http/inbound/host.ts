@@ -23,8 +23,12 @@ export function createHostCheck(baseUrl: string, allowedHosts: readonly string[]
  * SECURITY: DNS can point any other name at this listener, and a browser would let a page under that name read it (DNS
  * rebinding).
  */
-export function createAdminHostCheck(boundHost: string, allowedHosts: readonly string[]): HostCheck {
-  const served = new Set([boundHost, ...allowedHosts].map((host) => host.toLowerCase()));
+export function createAdminHostCheck(
+  boundHost: string | undefined,
+  allowedHosts: readonly string[],
+): HostCheck {
+  const names = boundHost === undefined ? allowedHosts : [boundHost, ...allowedHosts];
+  const served = new Set(names.map((host) => host.toLowerCase()));
   const check = checkHost((requestedHost) => {
     if (served.has(requestedHost)) return true;
     const [, name = '', address = name] =

@@ -5,7 +5,9 @@ import {
   type Configuration,
 } from 'openid-client';
 import type { BindingMessageSource } from '../../config/values/binding-message.ts';
+import type { DpopKey } from '../../dpop/key.ts';
 import { withTimeout } from '../../concurrency/with-timeout.ts';
+import type { DpopHandles } from '../dpop-handles.ts';
 import { loginFailure, loginRefused, providerUnavailable } from '../login-failure.ts';
 import { UnusedTokensError, type DecoupledLogin, type DecoupledOutcome, type SignIn } from '../provider.ts';
 import { readTokenResponse } from '../token-response.ts';
@@ -41,14 +43,20 @@ export function createDecoupledLogin(deps: {
   grant: DecoupledGrant;
   /** Maps error codes of polls to standard ones. */
   pollErrors?: Readonly<Record<string, string>>;
+  /** Binds the tokens to a key, where the configuration asks for it. */
+  dpop?: DpopHandles;
   /** Reads the signed-in user from a token response. */
-  readSignIn: (json: Readonly<Record<string, unknown>>, sentAtMs: number) => Promise<SignIn>;
+  readSignIn: (
+    json: Readonly<Record<string, unknown>>,
+    sentAtMs: number,
+    dpopKey: DpopKey | undefined,
+  ) => Promise<SignIn>;
   /** The timeout of one call to the provider, in milliseconds. */
   timeoutMs: number;
   bindingMessage: BindingMessageSource;
   clock: () => number;
 }): DecoupledLogin {
-  const { endpoint, parameters, grant, pollErrors = {}, readSignIn, timeoutMs, clock } = deps;
+  const { endpoint, parameters, grant, pollErrors = {}, dpop, readSignIn, timeoutMs, clock } = deps;
   const maxPollMs = timeoutMs * CALLS_PER_POLL;
 
   /**
@@ -58,6 +66,7 @@ export function createDecoupledLogin(deps: {
   const readInTime = async (
     json: Readonly<Record<string, unknown>>,
     sentAtMs: number,
+    dpopKey: DpopKey | undefined,
     leftMs: number,
   ): Promise<SignIn> => {
     const unused = (cause?: unknown) => {
@@ -65,7 +74,7 @@ export function createDecoupledLogin(deps: {
       const error = cause === undefined ? providerUnavailable() : loginFailure(cause);
       return new UnusedTokensError(error, readTokenResponse(json).refreshToken);
     };
-    const reading = readSignIn(json, sentAtMs).catch((cause: unknown) => {
+    const reading = readSignIn(json, sentAtMs, dpopKey).catch((cause: unknown) => {
       throw unused(cause);
     });
     const signIn = await withTimeout(reading, Math.max(0, leftMs));
@@ -102,10 +111,17 @@ export function createDecoupledLogin(deps: {
       const startedAtMs = performance.now();
       const config = await deps.client();
       const sentAtMs = clock();
+      // Each poll has a key of its own: the one that brings tokens binds them.
+      const dpopKey = dpop?.createKey()?.secret;
       try {
-        const json = await genericGrantRequest(config, grant.type, { [grant.parameter]: id });
+        const json = await genericGrantRequest(
+          config,
+          grant.type,
+          { [grant.parameter]: id },
+          dpop?.of(config, dpopKey),
+        );
         const leftMs = maxPollMs - (performance.now() - startedAtMs);
-        return { kind: 'signed_in', signIn: await readInTime(json, sentAtMs, leftMs) };
+        return { kind: 'signed_in', signIn: await readInTime(json, sentAtMs, dpopKey, leftMs) };
       } catch (cause) {
         const outcome = outcomeOf(cause, pollErrors);
         if (outcome !== undefined) return outcome;

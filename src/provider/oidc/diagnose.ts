@@ -1,4 +1,5 @@
 import type { ServerMetadata } from 'openid-client';
+import { diagnoseAuthorization } from '../authorization/diagnose.ts';
 import { checkResult, type CheckResult } from '../check-result.ts';
 import { CONFIGURABLE_ENDPOINTS } from './metadata-source.ts';
 import type { OidcProviderConfig } from './schema.ts';
@@ -19,7 +20,7 @@ export function diagnoseOidc(
     grants(server, config),
     ...(config.login === 'decoupled' ? [decoupled(server)] : []),
     client(server, config),
-    ...(hasRedirect ? [pkce(server), ...pushedRequests(server, config)] : []),
+    ...(hasRedirect ? [pkce(server), ...diagnoseAuthorization(server, config)] : []),
     signing(server, config),
     scopes(server, config),
     refresh(server, config),
@@ -123,19 +124,6 @@ function pkce({ code_challenge_methods_supported: methods }: Readonly<ServerMeta
   return methods?.includes('S256') === true
     ? checkResult('PKCE', 'ok', 'S256')
     : checkResult('PKCE', 'warning', 'not announced; S256 is sent anyway');
-}
-
-/** A provider that requires pushed authorization requests refuses every other sign-in (RFC 9126, section 5). */
-function pushedRequests(
-  { require_pushed_authorization_requests: isRequired }: Readonly<ServerMetadata>,
-  config: OidcProviderConfig,
-) {
-  if (isRequired !== true) return [];
-  if ('par' in config && config.par !== 'off')
-    return [checkResult('PAR', 'ok', 'the provider requires pushed authorization requests, which are sent')];
-  const detail =
-    'the provider requires pushed authorization requests (PAR, RFC 9126) and refuses every other sign-in: set provider.par to auto';
-  return [checkResult('PAR', 'failed', detail)];
 }
 
 /** A provider that announces no algorithm signs with RS256 (OpenID Connect Discovery, section 3). */

@@ -1,4 +1,5 @@
 import * as oauth from 'openid-client';
+import { withOneDeadline, type DpopHandles } from '../dpop-handles.ts';
 import type { ProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
 import { detachIdToken, detachTokens } from '../token-response.ts';
@@ -31,6 +32,7 @@ export async function discover(
   >,
   http: ProviderClient,
   authenticate: oauth.ClientAuth,
+  dpop: DpopHandles,
 ): Promise<DiscoveredProvider> {
   const { config } = deps;
   const fetch = http.fetchWith({});
@@ -40,10 +42,10 @@ export async function discover(
   const mayUseHttp = [config.issuer, config.discoveryUrl, ...Object.values(config.endpoints)].some(
     (url) => url?.startsWith('http:') === true,
   );
-  const createClient = (timeoutMs: number, customFetch: oauth.CustomFetch) => {
+  const createClient = (timeoutMs: number, fetchOfClient: oauth.CustomFetch) => {
     const client = new oauth.Configuration(server, config.clientId, undefined, authenticate);
     client.timeout = timeoutMs / 1000;
-    client[oauth.customFetch] = customFetch;
+    client[oauth.customFetch] = dpop.learning(fetchOfClient);
     // SECURITY: `checkServerMetadata` decides which endpoints may then be http.
     if (mayUseHttp) oauth.allowInsecureRequests(client);
     return client;
@@ -60,13 +62,29 @@ export async function discover(
   return {
     client: createClient(config.timeout, http.fetchWith({ transformText: detachIdToken })),
     createRefreshClient: (maySend) =>
-      createClient(deps.refreshTimeoutMs, http.fetchWith({ transformText: detachTokens, maySend })),
+      createClient(
+        deps.refreshTimeoutMs,
+        withOneDeadline(http.fetchWith({ transformText: detachTokens, maySend })),
+      ),
     userinfo: createUserinfo({
       config,
       endpoint: server.userinfo_endpoint,
       sessionClaims: deps.sessionClaims,
       keySet,
       fetch,
+      fetchBound: (url, accessToken, dpopKey) => {
+        const client = createClient(config.timeout, fetch);
+        const headers = new Headers({ accept: 'application/json' });
+        return oauth.fetchProtectedResource(
+          client,
+          accessToken,
+          url,
+          'GET',
+          null,
+          headers,
+          dpop.of(client, dpopKey),
+        );
+      },
       log: deps.log,
     }),
     idTokens: createIdTokens({

@@ -18,7 +18,7 @@ export type ExpectedLogin = {
   readonly nonce: string | undefined;
   /** The `max_age` of this authorization request besides that of every one, in seconds. */
   readonly maxAge?: number | undefined;
-  /** Authentication contexts that this authorization request asked for in place of those of every one. */
+  /** Of a step-up: the contexts that it asked for in place of those of every request. The caller checks them. */
   readonly acrValues?: readonly string[] | undefined;
   /** The access token that came with it. */
   readonly accessToken: string;
@@ -96,7 +96,7 @@ export function createIdTokens(deps: {
         checkAuthentication(claims, {
           nowSeconds: now / 1000,
           maxAges: [maxAge, maxAgeOfLogin],
-          acceptable: [...acrValues, ...acrValuesOfLogin],
+          acceptable: acrValuesOfLogin.length > 0 ? [] : acrValues,
         });
       });
     },
@@ -149,7 +149,7 @@ export function createIdTokens(deps: {
       if (nowSeconds - authTime > oldest + CLOCK_TOLERANCE_SECONDS)
         throw invalidClaim('auth_time', 'is older than max_age allows');
     }
-    if (acrValues.length > 0 && !(typeof acr === 'string' && acceptable.includes(acr)))
+    if (acceptable.length > 0 && !(typeof acr === 'string' && acceptable.includes(acr)))
       throw invalidClaim('acr', 'is not one of the requested values');
   }
 }

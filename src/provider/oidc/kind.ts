@@ -1,6 +1,6 @@
-import { clientCredentialRules } from '../client/keys.ts';
 import { defineProviderKind } from '../kind.ts';
 import { createOidcProvider } from './provider.ts';
+import { oidcRules } from './rules.ts';
 import { oidcSchema } from './schema.ts';
 
 /** Any OpenID provider with discovery (OpenID Connect Discovery 1.0). */
@@ -8,7 +8,7 @@ export const oidcKind = defineProviderKind({
   type: 'oidc',
   schema: oidcSchema,
   accessTokens: 'per-audience',
-  rules: clientCredentialRules,
+  rules: oidcRules,
   nameOf: ({ issuer }) => issuer,
   create: createOidcProvider,
 });

@@ -1,9 +1,12 @@
 import * as oauth from 'openid-client';
+import type { DpopKey } from '../../dpop/key.ts';
 import { GatewayError } from '../../errors.ts';
 import { forAudience } from '../audience-parameters.ts';
+import { createAuthorizationRequest } from '../authorization/request.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
+import { createDpopHandles } from '../dpop-handles.ts';
 import { createProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
 import { loginRefused, providerUnavailable } from '../login-failure.ts';
@@ -17,7 +20,7 @@ import {
 import { createProviderHealth } from '../provider-health.ts';
 import { createRedirectLogin } from '../redirect-login.ts';
 import { classifyRefreshFailure, classifyRevocationFailure, lacksConsent } from '../refusal.ts';
-import { readRefreshResponse, readTokenResponse, reattachIdToken } from '../token-response.ts';
+import { hasBoundToken, readRefreshResponse, readTokenResponse, reattachIdToken } from '../token-response.ts';
 import { diagnoseOidc } from './diagnose.ts';
 import { discover, type DiscoveredProvider } from './discovered-provider.ts';
 import { fillLogoutUrl } from './logout-url.ts';
@@ -29,8 +32,9 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
   const health = createProviderHealth({ log, metrics });
   const http = createProviderClient({ config, health });
   const authenticate = createClientAuthentication(config);
+  const dpop = createDpopHandles({ isOn: config.dpop });
   const discovery = createDiscovery<DiscoveredProvider>({
-    discover: () => discover(deps, http, authenticate),
+    discover: () => discover(deps, http, authenticate, dpop),
     onFound: () => health.established(),
     issuer: config.issuer,
     log,
@@ -59,6 +63,8 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       client,
       parameters,
       protocol: 'openid',
+      dpop,
+      buildUrl: createAuthorizationRequest(config),
       readSignIn: async (json, sent) => readSignIn(await discovery.get(), { json, ...sent }),
       clock: deps.clock,
     }),
@@ -70,9 +76,11 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
             endpoint: 'backchannel authentication endpoint',
             parameters,
             grant: CIBA_GRANT,
-            readSignIn: async (json, sentAtMs) =>
+            dpop,
+            readSignIn: async (json, sentAtMs, dpopKey) =>
               readSignIn(await discovery.get(), {
                 json,
+                dpopKey,
                 nonce: undefined,
                 maxAge: undefined,
                 acrValues: [],
@@ -88,6 +96,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
 
     async refresh({
       refreshToken,
+      dpopKey,
       subject,
       audience,
       namesResource = false,
@@ -100,8 +109,13 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
         const refreshClient = found.createRefreshClient(maySend);
         const usualResource = namesResource ? config.authorizationParams['resource'] : undefined;
         const parameters = forAudience(audience, usualResource);
-        const json = await oauth.refreshTokenGrant(refreshClient, refreshToken, parameters);
-        const tokenResponse = readRefreshResponse(json);
+        const json = await oauth.refreshTokenGrant(
+          refreshClient,
+          refreshToken,
+          parameters,
+          dpop.of(refreshClient, dpopKey),
+        );
+        const tokenResponse = readRefreshResponse(json, { isBound: dpopKey !== undefined });
         if (tokenResponse.idToken === undefined)
           return { kind: 'refreshed', tokenResponse, claims: undefined, sentAtMs };
         const verdict = await found.idTokens.ofRefresh(tokenResponse.idToken, { subject });
@@ -182,6 +196,7 @@ async function readSignIn(
   { idTokens, userinfo }: Pick<DiscoveredProvider, 'idTokens' | 'userinfo'>,
   given: {
     json: Readonly<Record<string, unknown>>;
+    dpopKey: DpopKey | undefined;
     nonce: string | undefined;
     maxAge: number | undefined;
     acrValues: readonly string[];
@@ -193,6 +208,9 @@ async function readSignIn(
   const refuse = (reason: string, cause?: unknown) =>
     new UnusedTokensError(loginRefused(reason, cause), refreshToken);
   if (accessToken === '') throw refuse('the token response has no usable "access_token"');
+  // SECURITY: the operator asked for bound tokens, so the gateway does not fall back to bearer tokens (RFC 9449, section 5).
+  if (given.dpopKey !== undefined && !hasBoundToken(given.json))
+    throw refuse('provider.dpop is true, but the provider issued a token of another type than "DPoP"');
   if (idToken === undefined) throw refuse('the token response has no "id_token"');
 
   const { nonce, maxAge, acrValues } = given;
@@ -205,10 +223,11 @@ async function readSignIn(
         subject,
         providerSessionId: typeof sid === 'string' ? sid : undefined,
         claims: verdict.claims,
-        userinfo: await userinfo(verdict.claims, accessToken).catch((error: unknown) => {
+        userinfo: await userinfo(verdict.claims, accessToken, given.dpopKey).catch((error: unknown) => {
           throw error instanceof GatewayError ? new UnusedTokensError(error, refreshToken) : error;
         }),
         tokenResponse,
+        dpopKey: given.dpopKey,
         sentAtMs: given.sentAtMs,
       };
     }

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { commonProviderKeys } from '../../config/schema/provider-section.ts';
 import { section } from '../../config/schema/declaration/section.ts';
 import { logoutUrl } from '../../config/values/logout-url.ts';
-import { oneOf, text } from '../../config/values/scalar.ts';
+import { flag, oneOf, text } from '../../config/values/scalar.ts';
 import { endpointUrl, exactUrl } from '../../config/values/url.ts';
+import { authorizationKeys } from '../authorization/keys.ts';
 import {
   authorizationParamsKey,
   bindingMessageKey,
@@ -75,6 +76,7 @@ export const oidcSchema = section({
         'The scopes requested at sign-in. They must include `openid`; most providers issue a refresh token only with `offline_access`.',
     }),
   authorizationParams: authorizationParamsKey,
+  ...authorizationKeys,
   logoutUrl: logoutUrl().exactOptional().meta({
     description:
       "Where a sign-out leads instead of the provider's `end_session_endpoint`, with the placeholders `{clientId}` and `{returnTo}`.",
@@ -94,6 +96,13 @@ export const oidcSchema = section({
     description:
       'The algorithm that the client is registered for at the provider. ID and logout tokens with another one are rejected; without it, any asymmetric one that the provider announces is accepted.',
     example: 'RS256',
+  }),
+  dpop: flag().prefault(false).meta({
+    description:
+      'Whether access tokens are bound to a key of their session (DPoP, RFC 9449), so that a stolen one is useless. The provider and the APIs must support it.',
+    details:
+      'It applies from the next sign-in on. A provider that then issues bearer tokens is not used: the sign-in fails.',
+    see: '[DPoP](dpop.md)',
   }),
   logoutTokens: oneOf(['standard', 'strict', 'lenient']).prefault('standard').meta({
     description:

@@ -9,19 +9,21 @@ export type Signing = { readonly jwksUri: string; readonly algorithms: readonly 
 type CheckedConfig = Pick<
   OidcProviderConfig,
   'issuer' | 'discoveryUrl' | 'endpoints' | 'login' | 'userinfo' | 'idTokenSignedResponseAlg'
->;
+> &
+  Partial<Pick<OidcProviderConfig, 'par'>>;
 
 /** Endpoints that the browser is sent to. The gateway calls the others. */
 const browserEndpoints: readonly string[] = ['authorization_endpoint', 'end_session_endpoint'];
 
 /** The endpoints of the metadata that the gateway calls or sends the browser to. */
-const endpointsFor = (server: Readonly<ServerMetadata>, { login, userinfo }: CheckedConfig) => {
+const endpointsFor = (server: Readonly<ServerMetadata>, { login, userinfo, par }: CheckedConfig) => {
   const isDecoupledOnly = login === 'decoupled' && server.authorization_endpoint === undefined;
   return [
     // Absent when users can only sign in on another device.
     ['authorization_endpoint', isDecoupledOnly ? 'optional' : 'required'],
     ['backchannel_authentication_endpoint', isDecoupledOnly ? 'required' : 'optional'],
     ['token_endpoint', 'required'],
+    ['pushed_authorization_request_endpoint', par === 'required' ? 'required' : 'optional'],
     ['jwks_uri', 'required'],
     ['userinfo_endpoint', userinfo === 'login' ? 'required' : 'optional'],
     ['revocation_endpoint', 'optional'],

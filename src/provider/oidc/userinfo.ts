@@ -1,4 +1,5 @@
-import type { CustomFetch } from 'openid-client';
+import { WWWAuthenticateChallengeError, type CustomFetch } from 'openid-client';
+import type { DpopKey } from '../../dpop/key.ts';
 import { GatewayError } from '../../errors.ts';
 import type { Logger } from '../../observability/log.ts';
 import { parseJson } from '../http/json-value.ts';
@@ -18,6 +19,7 @@ type Claims = Readonly<Record<string, unknown>>;
 export type Userinfo = (
   idToken: Claims & { readonly sub: string },
   accessToken: string,
+  dpopKey: DpopKey | undefined,
 ) => Promise<Claims | undefined>;
 
 export function createUserinfo(deps: {
@@ -27,16 +29,23 @@ export function createUserinfo(deps: {
   sessionClaims: readonly string[];
   keySet: KeySet;
   fetch: CustomFetch;
+  /** Calls the endpoint with an access token that is bound to a key. */
+  fetchBound: (url: URL, accessToken: string, dpopKey: DpopKey) => Promise<Response>;
   log: Logger;
 }): Userinfo {
-  const { config, endpoint, sessionClaims, keySet, fetch, log } = deps;
+  const { config, endpoint, sessionClaims, keySet, fetch, fetchBound, log } = deps;
 
-  const read = async (url: string, accessToken: string): Promise<Claims> => {
-    const response = await requestUserinfo(url, { accessToken, fetch, timeoutMs: config.timeout }).catch(
-      (cause: unknown) => {
-        throw providerUnavailable(cause);
-      },
-    );
+  const request = (url: string, accessToken: string, dpopKey: DpopKey | undefined) =>
+    dpopKey === undefined
+      ? requestUserinfo(url, { accessToken, fetch, timeoutMs: config.timeout })
+      : fetchBound(new URL(url), accessToken, dpopKey);
+
+  const read = async (url: string, accessToken: string, dpopKey: DpopKey | undefined): Promise<Claims> => {
+    const response = await request(url, accessToken, dpopKey).catch((cause: unknown) => {
+      if (cause instanceof WWWAuthenticateChallengeError)
+        throw loginRefused(`the userinfo endpoint returned ${cause.status} without claims`);
+      throw providerUnavailable(cause);
+    });
     if (isBusy(response.status)) throw providerUnavailable();
     const text = await response.text();
     const isSigned = response.headers.get('content-type')?.startsWith('application/jwt') === true;
@@ -55,11 +64,11 @@ export function createUserinfo(deps: {
     return claims;
   };
 
-  return async (idToken, accessToken) => {
+  return async (idToken, accessToken, dpopKey) => {
     const lacking = sessionClaims.filter((name) => !Object.hasOwn(idToken, name));
     const isWanted = config.userinfo === 'login' || (config.userinfo === 'auto' && lacking.length > 0);
     if (endpoint === undefined || !isWanted) return undefined;
-    const claims = await read(endpoint, accessToken).catch((error: unknown) => {
+    const claims = await read(endpoint, accessToken, dpopKey).catch((error: unknown) => {
       if (config.userinfo === 'login' || !(error instanceof GatewayError)) throw error;
       log.warn(
         { err: error },

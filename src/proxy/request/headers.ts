@@ -2,10 +2,12 @@ import { trimWhitespace } from '../../fields/whitespace.ts';
 import { nameOf } from '../../sessions/cookie.ts';
 import type { RouteConfig } from '../../config/schema/schema.ts';
 import { hopByHop, nominatedBy, rememberNames, withoutFields } from '../header-names.ts';
+import type { Authorization } from '../upstream/authorization.ts';
 
 /** The gateway's own data about a request, which replaces that of the client. */
 export type UpstreamRequestMetadata = {
-  readonly accessToken: string | undefined;
+  /** Undefined for a request without a token. */
+  readonly credential: Authorization | undefined;
   readonly clientAddress: string;
   readonly requestId: string;
 };
@@ -128,7 +130,7 @@ export function createRequestHeaderPolicy(
     return mayPass(lowerCase, replaced) && isAllowed(lowerCase);
   });
 
-  return (rawHeaders, { accessToken, clientAddress, requestId }) => {
+  return (rawHeaders, { credential, clientAddress, requestId }) => {
     const headers: string[] = ['Host', target.host];
     let nominated: ReadonlySet<string> | undefined;
     let cookie = '';
@@ -145,7 +147,10 @@ export function createRequestHeaderPolicy(
     }
     const kept = nominated === undefined ? headers : without(headers, nominated);
     if (cookie !== '') kept.push('Cookie', cookie);
-    if (accessToken !== undefined) kept.push('Authorization', `Bearer ${accessToken}`);
+    if (credential !== undefined) {
+      kept.push('Authorization', credential.authorization);
+      if (credential.dpop !== undefined) kept.push('DPoP', credential.dpop);
+    }
     if (saysAddress) kept.push('X-Forwarded-For', clientAddress);
     if (saysRequestId) kept.push('X-Request-Id', requestId);
     if (saysTrace) kept.push('traceparent', traceParent(trace, requestId));

@@ -1,4 +1,7 @@
+import type { StepUpLimits } from '../../config/step-up-limits.ts';
 import { stepUpRequired, type GatewayError, type StepUpRequirement } from '../../errors.ts';
+import { createLimitedWarning } from '../../observability/log-limit.ts';
+import type { Logger } from '../../observability/log.ts';
 import type { Audience } from '../../tokens/audience.ts';
 import type { ResponseHead } from './response-head.ts';
 import { parseChallenges, type Challenge, type WwwAuthenticate } from './www-authenticate.ts';
@@ -9,20 +12,61 @@ import { parseChallenges, type Challenge, type WwwAuthenticate } from './www-aut
  */
 export type ChallengeAction =
   | { readonly kind: 'refresh' | 'pass' }
-  | { readonly kind: 'step_up'; readonly requirement: StepUpRequirement };
+  | {
+      readonly kind: 'step_up';
+      readonly requirement: StepUpRequirement;
+      /** True if the token lacks scopes only: without all of them, the same request fails again. */
+      readonly isForScopes: boolean;
+    };
 
 const isOfToken = ({ scheme }: Challenge) => scheme === 'bearer' || scheme === 'dpop';
 const hasError = (code: string) => (challenge: Challenge) => challenge.error === code;
+
+/** The shortest time between two warnings, in milliseconds: any request can cause one. */
+const WARNING_INTERVAL_MS = 60_000;
 
 const refresh: ChallengeAction = { kind: 'refresh' };
 const pass: ChallengeAction = { kind: 'pass' };
 
 /** What a response asks for; undefined where it is no 401, and no 403 that another sign-in could change. */
-export function actionOn({ status, headers }: ResponseHead): ChallengeAction | undefined {
+export type ActionOn = (head: ResponseHead) => ChallengeAction | undefined;
+
+/** Never asks for a scope that the configuration does not permit; a warning names what a challenge asks for in vain. */
+export function createActionOn(deps: {
+  limits: Pick<StepUpLimits, 'isPermittedScope'>;
+  clock: () => number;
+  log: Logger;
+}): ActionOn {
+  const { isPermittedScope } = deps.limits;
+  const warn = createLimitedWarning({ ...deps, intervalMs: WARNING_INTERVAL_MS });
+  const permitted = (action: ChallengeAction): ChallengeAction => {
+    if (action.kind !== 'step_up') return action;
+    const { requirement, isForScopes } = action;
+    const refused = requirement.scopes.filter((scope) => !isPermittedScope(scope));
+    if (refused.length === 0) return action;
+    warn(
+      { scopes: refused },
+      'an API asks for a scope that the configuration does not name; name it in login.stepUp.scopes if APIs may ask for it',
+    );
+    return isForScopes
+      ? pass
+      : { ...action, requirement: { ...requirement, scopes: requirement.scopes.filter(isPermittedScope) } };
+  };
+  return ({ status, headers }) => {
+    const challenge: WwwAuthenticate = headers['www-authenticate'];
+    if (status === 401) return permitted(actionOn401(challenge));
+    const action = status === 403 ? permitted(actionOn403(challenge)) : pass;
+    return action.kind === 'pass' ? undefined : action;
+  };
+}
+
+/** True for a refusal that asks for a nonce in the proof (RFC 9449, section 9). */
+export function asksForNonce({ status, headers }: ResponseHead): boolean {
+  if (status !== 401) return false;
   const challenge: WwwAuthenticate = headers['www-authenticate'];
-  if (status === 401) return actionOn401(challenge);
-  const action = status === 403 ? actionOn403(challenge) : pass;
-  return action.kind === 'pass' ? undefined : action;
+  return parseChallenges(challenge).some(
+    ({ scheme, error }) => scheme === 'dpop' && error === 'use_dpop_nonce',
+  );
 }
 
 /** The error for a request whose upstream requires another sign-in. The token for this audience must then have its scopes. */
@@ -47,7 +91,7 @@ export function actionOn401(wwwAuthenticate: WwwAuthenticate): ChallengeAction {
   if (challenges.length === 0) return refresh;
   const ofToken = challenges.filter(isOfToken);
   const weak = ofToken.find(hasError('insufficient_user_authentication'));
-  if (weak !== undefined) return { kind: 'step_up', requirement: requirementOf(weak) };
+  if (weak !== undefined) return { kind: 'step_up', requirement: requirementOf(weak), isForScopes: false };
   if (ofToken.some(({ error }) => error === undefined || error === 'invalid_token')) return refresh;
   return actionOnScope(ofToken);
 }
@@ -64,7 +108,8 @@ function actionOnScope(challenges: readonly Challenge[]): ChallengeAction {
   const { scope } = challenges.find(hasError('insufficient_scope')) ?? {};
   const scopes = readValues(scope, SCOPE_LIMITS);
   if (scopes.length === 0) return pass;
-  return { kind: 'step_up', requirement: { acrValues: [], maxAge: undefined, scopes, resources: [] } };
+  const requirement = { acrValues: [], maxAge: undefined, scopes, resources: [] };
+  return { kind: 'step_up', requirement, isForScopes: true };
 }
 
 function requirementOf(challenge: Challenge): StepUpRequirement {

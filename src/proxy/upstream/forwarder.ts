@@ -15,10 +15,13 @@ import { forEachRoute, forEachServer, type Route, type Routes, type UpstreamServ
 import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './call.ts';
 import type { RouteSlots } from './connection-slots.ts';
 import { isConnectionFailure, isStaleConnection } from './errors.ts';
+import { createNonceRepetition, type NonceRepetition } from './nonce-repetition.ts';
 import type { Upstreams } from './pools.ts';
 import { createRefusalBreaker, type RefusalAttempt } from './refusal-breaker.ts';
+import type { ResponseHead } from './response-head.ts';
 import type { RouteServers } from './server-selection.ts';
-import { actionOn, upstreamRequiresStepUp, type ChallengeAction } from './challenge-action.ts';
+import type { Authorizations } from './authorization.ts';
+import { upstreamRequiresStepUp, type ActionOn, type ChallengeAction } from './challenge-action.ts';
 
 /** A request that has passed every check. */
 export type AdmittedRequest = {
@@ -41,6 +44,8 @@ type ForwarderDeps = {
   servers: RouteServers;
   slots: RouteSlots;
   refresher: TokenRefresher;
+  actionOn: ActionOn;
+  authorizations: Authorizations;
   metrics: Metrics;
   writeBatch: WriteBatch;
   eventStreams: EventStreams;
@@ -55,6 +60,7 @@ type Attempt = [
   credential: Credential | undefined,
   body: UpstreamCall['body'],
   inspect: Inspect,
+  repetition: NonceRepetition | undefined,
 ];
 
 /** A token for a replay, and the attempt of the route's breaker that gets its outcome. */
@@ -68,15 +74,17 @@ type Replay = {
   close(): void;
 };
 
+const discard = Promise.resolve('discard' as const);
+
 /** Methods that may be repeated on a new connection when the first one was stale (RFC 9110, section 9.2.2). */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
 /**
  * Forwards each request once, with at most one replay: after a 401 that requires another token it is sent again with a refreshed
- * one, if the whole request can be repeated.
+ * one, if the whole request can be repeated. A request with a bound token is sent once more if the upstream asks for a nonce.
  */
 export function createForwarder(deps: ForwarderDeps): Forwarder {
-  const { upstreams, servers, slots, refresher, metrics, writeBatch } = deps;
+  const { upstreams, servers, slots, refresher, actionOn, authorizations, metrics, writeBatch } = deps;
   const breakerOf = forEachRoute(deps.routes.all, ({ config }) =>
     createRefusalBreaker({ route: config.path, clock: deps.clock, log: deps.log }),
   );
@@ -86,24 +94,28 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     async forward(admitted, credential) {
       const { request, response, route, body } = admitted;
       const replay = createReplay();
+      // Only a bound token has proofs, so that nothing of this is on the path of others.
+      const repetition =
+        credential?.dpopKey === undefined ? undefined : createNonceRepetition(body, authorizations);
       const inspect: Inspect = (head) => {
         if (credential === undefined) return undefined;
         const action = actionOn(head);
         return action && decide(admitted, credential, action, replay);
       };
       try {
-        const result = await call(admitted, credential, body.content, inspect).catch((error: unknown) => {
+        const first = call([admitted, credential, body.content, inspect, repetition]);
+        const result = await first.catch((error: unknown) => {
           const again = body.again();
           const mayRepeat =
             idempotent.has(request.method ?? '') && isStaleConnection(error) && !response.headersSent;
           if (!mayRepeat || again === undefined || response.destroyed) throw error;
-          return call(admitted, credential, again, inspect);
+          return call([admitted, credential, again, inspect, repetition]);
         });
         const refreshed = replay.current();
         if (result !== 'discarded' || refreshed === undefined) return;
 
         metrics.upstream401('replayed');
-        await call(admitted, refreshed.credential, body.again() ?? null, (head) => {
+        const inspectReplay: Inspect = (head) => {
           const action = actionOn(head);
           if (head.status !== 401) refreshed.attempt.accepted();
           if (action?.kind === 'step_up') return askForStepUp(action.requirement, route);
@@ -112,7 +124,8 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
           refreshed.attempt.refused();
           refresher.refusedAgain(refreshed.credential, route.config.path);
           return undefined;
-        });
+        };
+        await call([admitted, refreshed.credential, body.again() ?? null, inspectReplay, repetition]);
       } finally {
         replay.close();
       }
@@ -168,7 +181,38 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     return Promise.reject(upstreamRequiresStepUp(requirement, audience));
   }
 
-  function call(...attempt: Attempt): Promise<ForwardResult> {
+  function call(attempt: Attempt): Promise<ForwardResult> {
+    const [, , , , repetition] = attempt;
+    return repetition === undefined ? callRoute(attempt) : callWithNonce(attempt, repetition);
+  }
+
+  async function callWithNonce(attempt: Attempt, repetition: NonceRepetition): Promise<ForwardResult> {
+    const [admitted, credential, , inspect] = attempt;
+    const result = await callRoute(attempt);
+    if (result !== 'discarded' || !repetition.begin()) return result;
+    metrics.upstream401('replayed');
+    return callRoute([admitted, credential, admitted.body.again() ?? null, inspect, repetition]);
+  }
+
+  /** Inspects a response to a bound token. One that asks for a nonce says nothing about the token. */
+  function inspectBound(
+    head: ResponseHead,
+    origin: string,
+    repetition: NonceRepetition,
+    inspect: Inspect,
+  ): ReturnType<Inspect> {
+    switch (repetition.actionOn(head, origin)) {
+      case 'repeat':
+        return discard;
+      case 'pass':
+        metrics.upstream401('passed');
+        return undefined;
+      case undefined:
+        return inspect(head);
+    }
+  }
+
+  function callRoute(attempt: Attempt): Promise<ForwardResult> {
     const [{ route }] = attempt;
     const [first, ...others] = route.servers;
     return others.length === 0 ? callServer(first, attempt) : callAnyServer(attempt, new Set());
@@ -196,18 +240,19 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
 
   function callServer(
     server: UpstreamServer,
-    [admitted, credential, body, inspect]: Attempt,
+    [admitted, credential, body, inspect, repetition]: Attempt,
     onConnected?: () => void,
   ): Promise<ForwardResult> {
     const { response, context, route } = admitted;
     const routeContext = routeContextOf(route);
     return forward({
       dispatcher: () => upstreams.of(route, server),
-      call: routeContext.callOf(admitted, server, credential, body),
+      call: routeContext.callOf(admitted, server, { credential, repetition, body }),
       ...(onConnected !== undefined && { onConnected }),
       response,
       writer: createResponseWriter(response, routeContext.writerPolicy, context.requestId, writeBatch),
-      inspect,
+      inspect:
+        repetition === undefined ? inspect : (head) => inspectBound(head, server.origin, repetition, inspect),
       slots: slots(route),
       writeBatch,
     });
@@ -231,7 +276,7 @@ function createReplay(): Replay {
 }
 
 /** The parts of a call that are the same for all requests of a route. */
-function createRouteContext(route: Route, { baseUrl, eventStreams }: ForwarderDeps) {
+function createRouteContext(route: Route, { baseUrl, eventStreams, authorizations }: ForwarderDeps) {
   const requestHeadersFor = forEachServer(route, ({ host }) =>
     createRequestHeaderPolicy(route.config, { host, baseUrl }),
   );
@@ -247,16 +292,24 @@ function createRouteContext(route: Route, { baseUrl, eventStreams }: ForwarderDe
     callOf(
       { request, context }: AdmittedRequest,
       server: UpstreamServer,
-      credential: Credential | undefined,
-      body: UpstreamCall['body'],
+      sent: {
+        credential: Credential | undefined;
+        repetition: NonceRepetition | undefined;
+        body: UpstreamCall['body'];
+      },
     ): UpstreamCall {
       const { target, clientAddress, requestId } = context;
-      const accessToken = credential?.accessToken;
+      const { credential: token, repetition, body } = sent;
+      const { origin } = server;
+      const path = route.upstreamPath(target.path);
+      const method = request.method ?? 'GET';
+      const credential =
+        token && authorizations.of(token, { method, origin, path, nonce: repetition?.takeNonce(origin) });
       return {
-        origin: server.origin,
-        path: route.upstreamPath(target.path) + target.query,
-        method: request.method ?? 'GET',
-        headers: requestHeadersFor(server)(request.rawHeaders, { accessToken, clientAddress, requestId }),
+        origin,
+        path: path + target.query,
+        method,
+        headers: requestHeadersFor(server)(request.rawHeaders, { credential, clientAddress, requestId }),
         body,
         // SECURITY: an upstream that leaves a body unread parses the rest of it as the next request on its connection.
         reset: body !== null && connections.reuse === 'bodiless',

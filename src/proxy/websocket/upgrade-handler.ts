@@ -10,15 +10,19 @@ import type { StepUpLinks } from '../../sessions/step-up-links.ts';
 import type { EndWatcher } from '../../sessions/end-watcher.ts';
 import type { TokenResolver } from '../token-resolver.ts';
 import type { ConcurrencyLimit } from '../concurrency-limit.ts';
+import type { RequestBody } from '../request/body.ts';
 import { createRequestHeaderPolicy } from '../request/headers.ts';
 import { createResponseHeaderPolicy } from '../response/headers.ts';
-import { forEachServer, type Route, type Routes } from '../routes.ts';
+import { forEachServer, type Route, type Routes, type UpstreamServer } from '../routes.ts';
 import type { Tunnel } from './tunnel.ts';
 import { callReachableServer } from './reachable-server.ts';
+import { callAgainIf } from './repeated-upgrade.ts';
 import { createUpgradeTarget, type UpgradeCall } from './upstream-upgrade.ts';
 import type { ResponsePolicy, UpgradeRelay } from './relay.ts';
 import type { ConnectionSlots, RouteSlots } from '../upstream/connection-slots.ts';
-import { actionOn, upstreamRequiresStepUp } from '../upstream/challenge-action.ts';
+import type { Authorizations } from '../upstream/authorization.ts';
+import { createNonceRepetition } from '../upstream/nonce-repetition.ts';
+import { upstreamRequiresStepUp, type ActionOn } from '../upstream/challenge-action.ts';
 import { explainUpstreamFailure } from '../upstream/errors.ts';
 import type { RouteServers } from '../upstream/server-selection.ts';
 import { acceptanceOf, readHandshake, requireWebSocket } from './handshake.ts';
@@ -39,6 +43,8 @@ type UpgradeDeps = {
   slots: RouteSlots;
   relay: UpgradeRelay;
   stepUpLinks: StepUpLinks;
+  actionOn: ActionOn;
+  authorizations: Authorizations;
   metrics: Pick<Metrics, 'upstream401'>;
   baseUrl: string;
 };
@@ -51,6 +57,8 @@ type SessionEnd = { hasCome: boolean; act: () => void };
 
 // Made out here, since a closure keeps everything that its neighbours refer to: a tunnel that is open for days would keep
 // the request it began with.
+const noBody: RequestBody = { content: null, again: () => null };
+
 const givingUp = (call: UpgradeCall) => () => call.cancel(sessionExpired());
 const closing = (tunnel: Tunnel) => () => tunnel.close(SESSION_ENDED);
 const cutting = (socket: Socket) => () => void socket.destroy();
@@ -66,13 +74,12 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
     slots,
     relay,
     stepUpLinks,
-    metrics,
-    baseUrl,
+    authorizations,
   } = deps;
   const routeContexts = new Map(
     routes.all
       .filter(({ config }) => config.websocket)
-      .map((route) => [route, createRouteContext(route, { baseUrl, metrics })]),
+      .map((route) => [route, createRouteContext(route, deps)]),
   );
 
   /** Ends the upgrade with its session in any phase, and releases its count at the end. */
@@ -105,12 +112,24 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       if (!(await takeSlot(slots(route), socket))) return true;
       const sessionEnd = watch(socket, credential, concurrencyLimit.enter(route, credential, context));
       const { clientAddress, requestId } = context;
-      const metadata = { accessToken: credential?.accessToken, clientAddress, requestId };
-      const path = route.upstreamPath(context.target.path) + context.target.query;
-      const call = callReachableServer(route, servers(route), (server) => {
+      const { rawHeaders } = request;
+      const path = route.upstreamPath(context.target.path);
+      const repetition =
+        credential?.dpopKey === undefined ? undefined : createNonceRepetition(noBody, authorizations);
+      const callServer = (server: UpstreamServer): UpgradeCall => {
         const { target, requestHeaders } = routeContext.of(server);
-        return target.request(path, requestHeaders(request.rawHeaders, metadata));
-      });
+        const { origin } = server;
+        const request = () => {
+          const nonce = repetition?.takeNonce(origin);
+          const authorization =
+            credential && authorizations.of(credential, { method: 'GET', origin, path, nonce });
+          const metadata = { credential: authorization, clientAddress, requestId };
+          return target.request(path + context.target.query, requestHeaders(rawHeaders, metadata));
+        };
+        if (repetition === undefined) return request();
+        return callAgainIf(({ head }) => repetition.actionOn(head, origin) === 'repeat', request);
+      };
+      const call = callReachableServer(route, servers(route), callServer);
       sessionEnd.act = givingUp(call);
       const tunnel = await relay
         .open({ request, socket, early, context }, call, routeContext.policyOf(request, context, credential))
@@ -148,7 +167,10 @@ function takeSlot(slots: ConnectionSlots, socket: Socket): Promise<boolean> {
 }
 
 /** The parts that are the same for all upgrades of a route. */
-function createRouteContext(route: Route, { baseUrl, metrics }: Pick<UpgradeDeps, 'baseUrl' | 'metrics'>) {
+function createRouteContext(
+  route: Route,
+  { baseUrl, metrics, actionOn }: Pick<UpgradeDeps, 'baseUrl' | 'metrics' | 'actionOn'>,
+) {
   const { timeout, tls } = route.config;
   const responseHeaders = createResponseHeaderPolicy(route.config);
   return {

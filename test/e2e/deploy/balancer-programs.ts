@@ -28,29 +28,11 @@ export const balancers: readonly Balancer[] = [
   {
     name: 'nginx',
     shutdownDelay: '0s',
-    async start(folder, ports) {
-      const sample = await adapt('nginx/coatcheck.conf', [
+    start: (folder, ports) =>
+      startNginx(folder, ports, [
         ['10.0.0.11:3000', `127.0.0.1:${ports.replica}`],
         ['10.0.0.12:3000', `127.0.0.2:${ports.replica}`],
-        ['listen 443', `listen 127.0.0.1:${ports.https}`],
-        ['listen 80', `listen 127.0.0.1:${ports.http}`],
-        ['/etc/ssl/coatcheck/tls.crt', join(folder, 'tls.crt')],
-        ['/etc/ssl/coatcheck/tls.key', join(folder, 'tls.key')],
-      ]);
-      await writeFile(join(folder, 'sample.conf'), sample);
-      const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
-      const temporary = kinds.map((kind) => `${kind}_temp_path ${join(folder, kind)};`).join('\n');
-      // Outside the sample: what the nginx.conf of a distribution says, for a process of this user.
-      const main = `daemon off; pid ${join(folder, 'pid')}; error_log stderr;
-        events {} http { access_log off; ${temporary} include ${join(folder, 'sample.conf')}; }`;
-      await writeFile(join(folder, 'nginx.conf'), main);
-      return startChildProcess(program('nginx', 'NGINX', ['/usr/sbin/nginx', '/usr/bin/nginx']), [
-        '-p',
-        folder,
-        '-c',
-        join(folder, 'nginx.conf'),
-      ]);
-    },
+      ]),
   },
   {
     name: 'HAProxy',
@@ -93,6 +75,42 @@ export const balancers: readonly Balancer[] = [
     },
   },
 ];
+
+/** nginx in front of one gateway on a Unix socket, as the comment in the sample says. */
+export function startNginxBeforeSocket(
+  folder: string,
+  ports: Pick<Ports, 'https' | 'http'>,
+  socketPath: string,
+): Promise<ChildProcess> {
+  return startNginx(folder, ports, [
+    ['  server 10.0.0.11:3000 max_fails=0;', ''],
+    ['  server 10.0.0.12:3000 max_fails=0;', ''],
+    ['  #   server unix:/run/coatcheck/coatcheck.sock;', `  server unix:${socketPath};`],
+  ]);
+}
+
+async function startNginx(
+  folder: string,
+  ports: Pick<Ports, 'https' | 'http'>,
+  servers: readonly (readonly [string, string])[],
+): Promise<ChildProcess> {
+  const sample = await adapt('nginx/coatcheck.conf', [
+    ...servers,
+    ['listen 443', `listen 127.0.0.1:${ports.https}`],
+    ['listen 80', `listen 127.0.0.1:${ports.http}`],
+    ['/etc/ssl/coatcheck/tls.crt', join(folder, 'tls.crt')],
+    ['/etc/ssl/coatcheck/tls.key', join(folder, 'tls.key')],
+  ]);
+  await writeFile(join(folder, 'sample.conf'), sample);
+  const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  const temporary = kinds.map((kind) => `${kind}_temp_path ${join(folder, kind)};`).join('\n');
+  // Outside the sample: what the nginx.conf of a distribution says, for a process of this user.
+  const main = `daemon off; pid ${join(folder, 'pid')}; error_log stderr;
+        events {} http { access_log off; ${temporary} include ${join(folder, 'sample.conf')}; }`;
+  await writeFile(join(folder, 'nginx.conf'), main);
+  const binary = program('nginx', 'NGINX', ['/usr/sbin/nginx', '/usr/bin/nginx']);
+  return startChildProcess(binary, ['-p', folder, '-c', join(folder, 'nginx.conf')]);
+}
 
 /** Writes the certificate under the names of the samples. */
 export async function writeCertificate(folder: string): Promise<void> {

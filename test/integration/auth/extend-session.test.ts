@@ -5,10 +5,12 @@ import {
   openTestGatewayForTest,
 } from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
 
+let redis: RedisServer;
 let testGateway: TestGateway;
 
-openTestGatewayForEachTest((opened) => ({ testGateway } = opened));
+openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened));
 
 const extend = (headers = {}) => testGateway.agent.fetch('/auth/session/extend', { method: 'POST', headers });
 const figures = async () =>
@@ -24,10 +26,30 @@ describe('POST /auth/session/extend', () => {
     expect(response.status).toBe(204);
     expect(response.body).toHaveLength(0);
     expect(response.header('cache-control')).toBe('no-store');
-    await expect.poll(async () => (await figures()).idleExpiresIn).toBe(1_800);
+    expect((await figures()).idleExpiresIn).toBe(1_800);
     expect((await figures()).expiresIn).toBe(43_200 - 1_200);
     testGateway.advance(29 * 60_000);
     expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
+  });
+
+  it('extends the session exactly, however short ago it was used', async () => {
+    testGateway.stopClock();
+    await testGateway.agent.signIn();
+    testGateway.advance(5_000);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
+    testGateway.advance(2_000);
+    expect(await figures()).toMatchObject({ idleExpiresIn: 1_793 });
+    expect((await extend()).status).toBe(204);
+    expect(await figures()).toMatchObject({ idleExpiresIn: 1_800 });
+  });
+
+  it('responds 503 while the store cannot record it', async () => {
+    await testGateway.agent.signIn();
+    await redis.stop();
+    const response = await extend();
+    expect(response.status).toBe(503);
+    expect(response.json()).toMatchObject({ code: 'store_unavailable' });
+    await redis.start();
   });
 
   it('responds 401 without a session', async () => {

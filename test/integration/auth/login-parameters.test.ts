@@ -68,14 +68,42 @@ describe('login.parameters', () => {
     expect({ ...(await sentBy(testGateway, `?${query}`)), ...perLogin }).toEqual({ ...plain, ...perLogin });
   });
 
-  it('replaces a fixed parameter of the configuration', async () => {
-    const testGateway = await openTestGatewayForTest({
-      config: {
-        provider: { authorizationParams: { prompt: 'consent', ui_locales: 'en' } },
-        login: { parameters },
-      },
+  const openFixed = (authorizationParams: Record<string, string>, given: Record<string, unknown> = {}) =>
+    openTestGatewayForTest({ config: { provider: { authorizationParams }, login: { parameters: given } } });
+
+  it('replaces a fixed parameter of the configuration only by a value that it lists', async () => {
+    const testGateway = await openFixed(
+      { prompt: 'consent', ui_locales: 'en', login_hint: 'bob' },
+      parameters,
+    );
+    const query = '?prompt=create&ui_locales=de&login_hint=carol';
+    expect(await sentBy(testGateway, query)).toMatchObject({
+      prompt: 'create',
+      ui_locales: 'en',
+      login_hint: 'bob',
     });
-    expect(await sentBy(testGateway, '?prompt=create')).toMatchObject({ prompt: 'create', ui_locales: 'en' });
+  });
+
+  it.each(['login', 'select_account', 'consent login', 'create'])(
+    'lets no prompt=none skip a fixed prompt=%s: the sign-in fails before it reaches the provider',
+    async (prompt) => {
+      const testGateway = await openFixed({ prompt }, { prompt: 'any' });
+      const response = await testGateway.agent.get('/auth/login?prompt=none&returnTo=/page');
+      expect(response.status).toBe(303);
+      expect(response.header('location')).toMatch(
+        /^\/page\?auth_error=login_required&auth_request_id=[\w-]+$/,
+      );
+      expect(response.setCookies).toEqual([]);
+      expect(await sentBy(testGateway, '?prompt=create')).toMatchObject({ prompt });
+    },
+  );
+
+  it.each([
+    ['prompt=consent, which the provider then requires no more than the user has given', 'consent', {}],
+    ['a fixed prompt where it is listed', 'login', { prompt: ['none'] }],
+  ])('lets prompt=none replace %s', async (_what, prompt, given) => {
+    const testGateway = await openFixed({ prompt }, given);
+    expect(await sentBy(testGateway, '?prompt=none')).toMatchObject({ prompt: 'none' });
   });
 
   it('works with an OAuth 2.0 server', async () => {

@@ -279,6 +279,25 @@ describe('the check of the admin listener', () => {
   });
 });
 
+describe('the check of a Unix socket', () => {
+  it('wants its folder, and its proxy among the trusted ones', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'coatcheck-socket-'));
+    opened.push({ close: () => rm(directory, { recursive: true }) });
+    const listen = `unix:${directory}/gateway.sock`;
+    expect(await resultsOf('listen', { listen })).toEqual([
+      `warning listen: ${listen}, without unix in trustProxy: X-Forwarded-For is not read, and all clients count as one; add it`,
+    ]);
+    expect(await resultsOf('listen', { listen, trustProxy: ['unix'] })).toEqual([`ok listen: ${listen}`]);
+    expect(await resultsOf('listen', { listen: `unix:${directory}/none/gateway.sock` })).toEqual([
+      `failed listen: ${directory}/none is not a directory: create it, writable for this user`,
+    ]);
+    expect(await resultsOf('admin', { admin: { listen } })).toEqual([
+      `ok admin: ${listen}, which other machines cannot reach`,
+    ]);
+    expect(await resultsOf('listen')).toEqual([]);
+  });
+});
+
 describe('the check of Redis', () => {
   const store = async (url: string, session: Record<string, unknown> = {}) =>
     (await resultsOf('store', { session }, url)).join();

@@ -7,8 +7,8 @@ type Given = {
   url?: string;
   /** The header fields of the request. Repeated names are joined as Node joins them. */
   headers?: readonly (readonly [string, string])[];
-  /** The address of the peer. */
-  peer?: string;
+  /** The address of the peer; null when it has none. */
+  peer?: string | null;
 };
 
 /** Creates a request like Node's server, without a connection. */
@@ -19,7 +19,7 @@ export function requestOf({
   peer = '203.0.113.9',
 }: Given): IncomingMessage {
   const socket = new Socket();
-  Object.defineProperty(socket, 'remoteAddress', { value: peer });
+  Object.defineProperty(socket, 'remoteAddress', { value: peer ?? undefined });
   const request = new IncomingMessage(socket);
   request.httpVersion = '1.1';
   request.method = method;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { ProofError } from '../../dpop/proof-verifier.ts';
 import type { ClientAuthentication } from '../client-authentication.ts';
 import type { Codes } from '../tokens/codes.ts';
 import {
@@ -22,6 +23,8 @@ type TokenParts = {
   issuance: Issuance;
   secrets: Secrets;
   authenticate: ClientAuthentication;
+  /** The URL of the endpoint. */
+  url: string;
 };
 
 type TokenResponse = Record<string, unknown>;
@@ -30,14 +33,14 @@ type TokenResponse = Record<string, unknown>;
 export type Token = {
   endpoint(request: ProviderRequest): Promise<ProviderResponse>;
   /** @throws ProtocolError */
-  grant(form: Parameters): Promise<TokenResponse>;
+  grant(form: Parameters, thumbprint?: string): Promise<TokenResponse>;
 };
 
 /** The token endpoint: authorization codes and refresh tokens (RFC 6749, sections 4.1.3 and 6). */
 export function createToken(parts: TokenParts): Token {
-  const { settings, codes, families, issuance, secrets, authenticate } = parts;
+  const { settings, codes, families, issuance, secrets, authenticate, url } = parts;
 
-  const redeemCode = async (form: Parameters): Promise<TokenResponse> => {
+  const redeemCode = async (form: Parameters, thumbprint?: string): Promise<TokenResponse> => {
     const code = codes.redeem(required(form, 'code'));
     const { grant, redirectUri, codeChallenge } = code.authorization;
     if (required(form, 'redirect_uri') !== redirectUri) {
@@ -47,25 +50,27 @@ export function createToken(parts: TokenParts): Token {
     if (!isVerifierOf(codeChallenge, verifier)) {
       throw new ProtocolError('invalid_grant', 'code_verifier does not match the challenge');
     }
+    checkThumbprint(grant, thumbprint);
     checkResource(settings, form['resource']);
     const family = families.open(grant);
     code.family = family;
     return {
-      ...(await issuance.accessToken(family, grant.scopes, form['resource'])),
+      ...(await issuance.accessToken(family, grant.scopes, form['resource'], thumbprint)),
       ...(gives(grant, grant.scopes) && { refresh_token: await issuance.refreshToken(family, 1) }),
       id_token: await issuance.idToken(family, 'authorization_code'),
     };
   };
 
-  const refresh = async (form: Parameters): Promise<TokenResponse> => {
+  const refresh = async (form: Parameters, thumbprint?: string): Promise<TokenResponse> => {
     const presented = families.present(required(form, 'refresh_token'));
     const { family } = presented;
+    checkThumbprint(family.grant, thumbprint);
     const scopes = narrowed(settings, family, form['scope']);
     checkResource(settings, form['resource']);
     families.spend(presented);
     const successor = gives(family.grant, scopes) ? await successorOf(presented) : undefined;
     return {
-      ...(await issuance.accessToken(family, scopes, form['resource'])),
+      ...(await issuance.accessToken(family, scopes, form['resource'], thumbprint)),
       ...(successor !== undefined && { refresh_token: successor }),
       id_token: await issuance.idToken(family, 'refresh_token'),
     };
@@ -88,17 +93,23 @@ export function createToken(parts: TokenParts): Token {
     }
   };
 
-  const grants: Record<string, (form: Parameters) => Promise<TokenResponse>> = {
+  const grants: Record<string, (form: Parameters, thumbprint?: string) => Promise<TokenResponse>> = {
     authorization_code: redeemCode,
     refresh_token: refresh,
   };
 
-  const grant = async (form: Parameters): Promise<TokenResponse> => {
+  /** The thumbprint of the key of a valid proof; undefined where none is required. */
+  const thumbprintOf = ({ proof }: ProviderRequest) =>
+    settings.proofs?.verify(proof, { method: 'POST', url }).catch((error: unknown) => {
+      throw error instanceof ProofError ? new ProtocolError(error.code, error.message) : error;
+    });
+
+  const grant = async (form: Parameters, thumbprint?: string): Promise<TokenResponse> => {
     const grantType = required(form, 'grant_type');
     const serve = grants[grantType];
     if (serve === undefined)
       throw new ProtocolError('unsupported_grant_type', `${grantType} is not supported`);
-    const response = await serve(form);
+    const response = await serve(form, thumbprint);
     return settings.patchTokenResponse?.(response, grantType) ?? response;
   };
 
@@ -108,8 +119,13 @@ export function createToken(parts: TokenParts): Token {
       const form = formOf(request);
       await authenticate(request.authorization, form);
       settings.checkTokenRequest?.(form);
+      const thumbprint = await thumbprintOf(request);
       const { tokenContentType: type } = settings;
-      return { status: 200, body: await grant(form), ...(type && { headers: { 'content-type': type } }) };
+      return {
+        status: 200,
+        body: await grant(form, thumbprint),
+        ...(type && { headers: { 'content-type': type } }),
+      };
     },
   };
 }
@@ -118,6 +134,12 @@ export function createToken(parts: TokenParts): Token {
 function isVerifierOf(challenge: string, verifier: string): boolean {
   if (!/^[A-Za-z0-9._~-]{43,128}$/.test(verifier)) return false;
   return createHash('sha256').update(verifier).digest('base64url') === challenge;
+}
+
+/** The key of a proof must be the one that the authorization request named (RFC 9449, section 10). */
+function checkThumbprint({ parameters }: Grant, thumbprint: string | undefined): void {
+  if (thumbprint !== undefined && parameters['dpop_jkt'] !== thumbprint)
+    throw new ProtocolError('invalid_grant', 'the proof has another key than the authorization request');
 }
 
 /** The requested resources, which must be known (RFC 8707, section 2). */

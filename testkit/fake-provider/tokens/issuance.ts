@@ -11,6 +11,7 @@ export type Issuance = {
     family: Family,
     scopes: readonly string[],
     resource: string | undefined,
+    thumbprint?: string,
   ): Promise<{ access_token: string; token_type: string; expires_in: number; scope: string }>;
   refreshToken(family: Family, generation: number): Promise<string>;
   /** An ID token; the nonce is only in that of the sign-in (OpenID Connect Core, section 12.2). */
@@ -36,7 +37,7 @@ export function createIssuance({
   nowMs,
 }: IssuanceParts): Issuance {
   return {
-    accessToken: async (family, scopes, resource) => {
+    accessToken: async (family, scopes, resource, thumbprint) => {
       const lifetime = settings.accessTokenLifetime;
       const issuedAtMs = nowMs();
       const iat = Math.floor(issuedAtMs / 1000);
@@ -53,13 +54,16 @@ export function createIssuance({
         jti: secrets.record('access_token', secrets.mint('at')),
         iat,
         exp: iat + lifetime,
+        // RFC 9449, section 6.1.
+        ...(thumbprint !== undefined && { cnf: { jkt: thumbprint } }),
         // RFC 9470, section 6.2.
         ...(family.grant.acr !== undefined && { acr: family.grant.acr }),
         auth_time: Math.floor(family.grant.authTimeMs / 1000),
       };
       const token = secrets.record('access_token', await signer.sign(claims, 'at+jwt'));
       families.addAccessToken(family, token, issuedAtMs + lifetime * 1000);
-      return { access_token: token, token_type: 'Bearer', expires_in: lifetime, scope };
+      const type = thumbprint === undefined ? 'Bearer' : 'DPoP';
+      return { access_token: token, token_type: type, expires_in: lifetime, scope };
     },
 
     refreshToken: async (family, generation) => {

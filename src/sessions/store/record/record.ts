@@ -47,6 +47,7 @@ const session = z.object({
   /** Absent if they equal the payload of the ID token exactly. */
   claims: z.record(z.string(), z.unknown()).optional(),
   tokens: tokenSet,
+  dpopKey: z.string().optional(),
   flow: z.literal('decoupled').optional(),
   createdAtMs: z.number(),
   absoluteExpiresAtMs: z.number(),

@@ -40,7 +40,13 @@ const grants: Configuration = {
 async function open(configuration: Configuration) {
   const fixture = await openProviderFixture(
     { open: (clock) => startRealProvider({ clock, configuration }) },
-    { config: { provider: { scopes: ['openid', 'offline_access'] }, session: { claims: ['sub', 'acr'] } } },
+    {
+      config: {
+        provider: { scopes: ['openid', 'offline_access'] },
+        session: { claims: ['sub', 'acr'] },
+        login: { stepUp: { scopes: ['items.write'] } },
+      },
+    },
   );
   onTestFinished(() => fixture.close());
   await fixture.signIn();

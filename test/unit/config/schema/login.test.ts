@@ -27,6 +27,7 @@ describe('login.parameters', () => {
     'resource',
     'id_token_hint',
     'registration',
+    'audience',
     'authorization_details',
     'dpop_jkt',
     'client_secret',
@@ -66,6 +67,35 @@ describe('login.parameters', () => {
       expect.stringContaining(
         `login.parameters.${name}: provider.authorizationParams fixes this parameter; remove one of the two`,
       ),
+    ]);
+  });
+});
+
+describe('login.stepUp', () => {
+  const read = (stepUp: unknown) => parseConfig({ ...minimal, login: { stepUp } }).login.stepUp;
+
+  it('permits nothing further by default', () => {
+    expect(read({})).toEqual({ acrValues: [], scopes: [] });
+  });
+
+  it('takes lists, and any scope', () => {
+    expect(read({ acrValues: ['urn:gold'], scopes: ['items.write'] })).toEqual({
+      acrValues: ['urn:gold'],
+      scopes: ['items.write'],
+    });
+    expect(read({ scopes: 'any' }).scopes).toBe('any');
+  });
+
+  it.each([
+    ['acrValues', 'gold'],
+    ['acrValues', ['gold silver']],
+    ['acrValues', ['']],
+    ['scopes', 'all'],
+    ['scopes', ['a b']],
+    ['scopes', ['a"b']],
+  ])('refuses %s: %j', (key, value) => {
+    expect(problemsWith({ login: { stepUp: { [key]: value } } })).toEqual([
+      expect.stringMatching(new RegExp(`^login\\.stepUp\\.${key}`)),
     ]);
   });
 });

@@ -24,6 +24,8 @@ describe('the configuration', () => {
         userinfo: 'auto',
         audiences: [],
         logoutTokens: 'standard',
+        par: 'auto',
+        dpop: false,
         endpoints: {},
         proxy: expect.objectContaining({ kind: 'environment' }),
         tls: {},
@@ -46,7 +48,13 @@ describe('the configuration', () => {
         cache: { maxAge: 5_000, maxEntries: 50_000 },
         claims: ['sub', 'name', 'email', 'picture'],
       },
-      login: { prefix: '/auth', defaultReturnTo: '/', postLogoutReturnTo: '/', parameters: {} },
+      login: {
+        prefix: '/auth',
+        defaultReturnTo: '/',
+        postLogoutReturnTo: '/',
+        parameters: {},
+        stepUp: { acrValues: [], scopes: [] },
+      },
       csrf: { mode: 'fetch-metadata' },
       audit: { destination: 'log', subjects: 'hashed' },
       refresh: {

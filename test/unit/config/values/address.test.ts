@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { addressRange, hostName, listenAddress } from '../../../../src/config/values/address.ts';
+import {
+  addressRange,
+  hostName,
+  listenAddress,
+  proxyAddress,
+} from '../../../../src/config/values/address.ts';
 
 describe('an address to listen on', () => {
   it.each([
@@ -7,6 +12,10 @@ describe('an address to listen on', () => {
     ['localhost:0', { host: 'localhost', port: 0 }],
     ['[::]:65535', { host: '::', port: 65_535 }],
     ['[::1]:3000', { host: '::1', port: 3000 }],
+    ['unix:/run/coatcheck.sock', { socketPath: '/run/coatcheck.sock', mode: 0o660 }],
+    ['unix:/run/a b.sock?mode=0600', { socketPath: '/run/a b.sock', mode: 0o600 }],
+    ['unix:/run/a.sock?mode=666', { socketPath: '/run/a.sock', mode: 0o666 }],
+    [`unix:/${'x'.repeat(102)}`, { socketPath: `/${'x'.repeat(102)}`, mode: 0o660 }],
   ])('parses the listen address %s', (text, address) => {
     expect(listenAddress().parse(text)).toEqual(address);
   });
@@ -21,6 +30,14 @@ describe('an address to listen on', () => {
     '[localhost]:1',
     '[]:1',
     'a b:1',
+    'unix:run/coatcheck.sock',
+    'unix:',
+    'unix:/',
+    'unix:/run/',
+    'unix:/run/a.sock?mode=0888',
+    'unix:/run/a.sock?mode=',
+    'unix:/run/a.sock?other=1',
+    `unix:/${'x'.repeat(103)}`,
     3000,
   ])('rejects the listen address %o', (text) => {
     expect(listenAddress().safeParse(text).success).toBe(false);
@@ -49,6 +66,13 @@ describe('an allowed host', () => {
     'a@b',
   ])('rejects the allowed host %o', (text) => {
     expect(hostName().safeParse(text).success).toBe(false);
+  });
+});
+
+describe('a trusted proxy', () => {
+  it('is an address, a range, or whoever connects to a Unix socket', () => {
+    for (const entry of ['10.0.0.1', 'fd00::/8', 'unix']) expect(proxyAddress().parse(entry)).toBe(entry);
+    expect(proxyAddress().safeParse('unix:/run/a.sock').success).toBe(false);
   });
 });
 

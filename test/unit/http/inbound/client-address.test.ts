@@ -9,6 +9,23 @@ function clientOf(trusted: readonly string[], peer: string, ...forwarded: string
 }
 
 describe('the address of a client', () => {
+  it('is unknown behind a Unix socket, unless its peers are trusted (F8)', () => {
+    const client = (trusted: string[], socketPath: string) =>
+      createClientAddress(
+        trusted,
+        socketPath,
+      )(requestOf({ peer: null, headers: [['X-Forwarded-For', '6.6.6.6, 1.2.3.4']] }));
+    expect(client([], '/run/a.sock')).toBe('unknown');
+    expect(client(['10.0.0.0/8'], '/run/a.sock')).toBe('unknown');
+    expect(client(['unix'], '/run/a.sock')).toBe('1.2.3.4');
+    expect(client(['unix', '1.2.3.4'], '/run/a.sock')).toBe('6.6.6.6');
+  });
+
+  it('is never that of the header for a closed TCP connection, which has no address either (F8)', () => {
+    const request = requestOf({ peer: null, headers: [['X-Forwarded-For', '1.2.3.4']] });
+    expect(createClientAddress(['unix'])(request)).toBe('');
+  });
+
   it('the client address is that of the peer when no proxy is trusted, whatever the header says (F8)', () => {
     expect(clientOf([], '203.0.113.9')).toBe('203.0.113.9');
     expect(clientOf([], '203.0.113.9', '1.2.3.4')).toBe('203.0.113.9');

@@ -139,3 +139,26 @@ describe('the diagnosis of an OpenID provider', () => {
     );
   });
 });
+
+describe('the diagnosis of pushed authorization requests', () => {
+  const endpoint = { pushed_authorization_request_endpoint: `${ISSUER}/par` };
+  const required = { ...endpoint, require_pushed_authorization_requests: true };
+
+  it.each([
+    [{}, {}, undefined],
+    [endpoint, {}, 'ok: the parameters of a sign-in are pushed (PAR, RFC 9126)'],
+    [endpoint, { par: 'off' }, undefined],
+    [
+      required,
+      { par: 'off' },
+      'failed: the provider requires pushed authorization requests (PAR, RFC 9126) and refuses every other sign-in: set provider.par to auto',
+    ],
+    [
+      { require_pushed_authorization_requests: true },
+      {},
+      'failed: the provider requires pushed authorization requests (PAR, RFC 9126) and refuses every other sign-in, but no endpoint for them is known',
+    ],
+  ])('of a provider with %o and the keys %o reports %s', (server, keys, expected) => {
+    expect(results(server, keys)['PAR']).toBe(expected);
+  });
+});

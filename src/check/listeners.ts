@@ -1,0 +1,68 @@
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Config } from '../config/schema/schema.ts';
+import { formatListenAddress, UNIX_PEER, type ListenAddress } from '../config/values/address.ts';
+import { isGuessable } from '../config/values/secrets/secret.ts';
+import { isLoopbackHost } from '../config/values/url.ts';
+import { checkResult, type CheckResult } from '../provider/check-result.ts';
+
+/**
+ * Warns of an admin listener that other machines may reach without a token, of a token that can be guessed, and of a Unix
+ * socket whose proxy is not trusted.
+ */
+export async function checkListeners(config: Config): Promise<readonly CheckResult[]> {
+  const { listen, admin } = config;
+  const [ownFolder, adminFolder] = await Promise.all([listen, admin.listen].map(missingFolder));
+  return [
+    ...(listen.socketPath === undefined ? [] : [ownFolder ?? checkSocket(config)].map(named('listen'))),
+    ...[adminFolder ?? checkAdmin(config)].map(named('admin')),
+  ];
+}
+
+type Finding = Omit<CheckResult, 'name'>;
+
+function named(name: string) {
+  return ({ verdict, detail }: Finding): CheckResult => checkResult(name, verdict, detail);
+}
+
+/** The gateway creates the file of a socket, but not its folder. */
+async function missingFolder(address: ListenAddress): Promise<Finding | undefined> {
+  if (address.socketPath === undefined) return undefined;
+  const folder = dirname(address.socketPath);
+  const isFolder = await stat(folder).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (isFolder) return undefined;
+  return {
+    verdict: 'failed',
+    detail: `${folder} is not a directory: create it, writable for this user`,
+  };
+}
+
+function checkSocket({ listen, trustProxy }: Config): Finding {
+  const address = formatListenAddress(listen);
+  if (trustProxy.includes(UNIX_PEER)) return { verdict: 'ok', detail: address };
+  const detail = `${address}, without ${UNIX_PEER} in trustProxy: X-Forwarded-For is not read, and all clients count as one; add it`;
+  return { verdict: 'warning', detail };
+}
+
+function checkAdmin({ admin: { listen, token } }: Config): Finding {
+  const address = formatListenAddress(listen);
+  if (token !== undefined && isGuessable(token))
+    return {
+      verdict: 'warning',
+      detail: 'admin.token can be guessed; expected a random text, such as that of `openssl rand -hex 32`',
+    };
+  if (isPrivate(listen)) return { verdict: 'ok', detail: `${address}, which other machines cannot reach` };
+  if (token !== undefined)
+    return { verdict: 'ok', detail: `${address}, with a token for sessions; keep the port private` };
+  return {
+    verdict: 'warning',
+    detail: `${address} is reachable from other machines, and shows metrics and the console without a token; let only probes and Prometheus reach it`,
+  };
+}
+
+function isPrivate({ host }: ListenAddress): boolean {
+  return host === undefined || isLoopbackHost(host.includes(':') ? `[${host}]` : host);
+}
