@@ -50,6 +50,22 @@ describe.each(documents)('%s', (path) => {
     expect(shown.filter((code) => !errorCodes().has(code ?? ''))).toEqual([]);
   });
 
+  it('names only existing keys of the configuration', () => {
+    const keys = new Set(pageOf('docs/configuration.md').spans);
+    const sections =
+      'provider|session|login|csrf|refresh|rateLimit|routes\\[\\]|spa|log|audit|telemetry|admin|tls';
+    const named = page.spans.flatMap(
+      (span) => new RegExp(`^(?:${sections})\\.[a-zA-Z.]+(?=$|:)`).exec(span)?.[0] ?? [],
+    );
+    // Below these, any name is allowed.
+    const maps = ['provider.authorizationParams', 'login.parameters'];
+    const isKey = (name: string) =>
+      keys.has(name) ||
+      maps.some((map) => name.startsWith(`${map}.`)) ||
+      [...keys].some((key) => key.startsWith(`${name}.`));
+    expect(named.filter((name) => !isKey(name))).toEqual([]);
+  });
+
   test.each(
     page.blocks.filter(({ text }) => text.startsWith('# coatcheck.yaml\n')).map(({ text }) => [text]),
   )('contains an example that is a valid configuration: %#', (yaml) => {
