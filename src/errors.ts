@@ -10,6 +10,7 @@ const statuses = {
   login_denied: 403,
   csrf_rejected: 403,
   origin_rejected: 403,
+  not_allowed: 403,
   not_found: 404,
   method_not_allowed: 405,
   login_expired: 410,
@@ -65,6 +66,8 @@ export type GatewayErrorOptions = {
   retryAfterSeconds?: number;
   /** The methods allowed here (`method_not_allowed` only); becomes `Allow`. */
   allow?: readonly string[];
+  /** The index of the rule that does not hold (`not_allowed` only). */
+  rule?: number;
   /** What the sign-in at `loginUrl` must bring (`step_up_required` only). */
   stepUp?: StepUpRequirement;
   /** Where to sign in instead of the usual login URL. */

@@ -4,6 +4,7 @@ import { createReadiness } from './admin/readiness.ts';
 import { noPeers, type PeerWorkers, type Snapshot } from './admin/snapshot.ts';
 import { createApps } from './app.ts';
 import { withTimeout } from './concurrency/with-timeout.ts';
+import { claimsInUse } from './config/claims-in-use.ts';
 import { keepRestartKeys, warnOfRestartKeys } from './config/restart-keys.ts';
 import type { Config } from './config/schema/schema.ts';
 import { openBackends } from './gateway/backends.ts';
@@ -117,6 +118,8 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   const replaceCurrent = (next: Generation) => {
     const former = current;
     const { session, keys } = next.core.config;
+    // Before new requests ask for them: the sessions in memory lack the claims that only the new rules need.
+    if (core.claimSelection.include(claimsInUse(next.core.config))) shared.cache.clear();
     const removed = former.core.config.session.secrets.filter((secret) => !session.secrets.includes(secret));
     current = next;
     keyRing.replace(session.secrets);

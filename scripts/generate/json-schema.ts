@@ -15,12 +15,13 @@ const interpolation = {
  * It accepts an interpolation in place of any value, and does not contain the rules between keys.
  */
 export function configJsonSchema(): z.core.JSONSchema.BaseSchema {
+  const root = keySchema(configSchema.schema);
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'Coatcheck configuration',
     description: 'The configuration file of the Coatcheck token gateway.',
-    ...interpolable(keySchema(configSchema.schema)),
-    $defs: { interpolation },
+    ...interpolable(root),
+    $defs: { interpolation, ...mapValues(root.$defs ?? {}, interpolable) },
   };
 }
 
@@ -28,6 +29,7 @@ export function configJsonSchema(): z.core.JSONSchema.BaseSchema {
 function interpolable(declared: KeySchema): KeySchema {
   const schema = forEditors(declared);
   const { type, properties, items, additionalProperties, oneOf, ...rest } = schema;
+  if (schema.$ref !== undefined) return schema;
   // `type` tells the kinds apart; when it is an interpolation, the mapping may be of any kind.
   if (oneOf !== undefined) return { ...rest, anyOf: oneOf.map(interpolable) };
   if (type !== 'object' && type !== 'array') return interpolableValue(schema);

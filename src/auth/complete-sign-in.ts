@@ -32,12 +32,20 @@ export type CompleteSignIn = (
 type SignInServices = {
   readonly sessions: Sessions;
   readonly refresher: Pick<TokenRefresher, 'withoutRefresh'>;
+  /** Throws `not_allowed` for a person who may have no session. */
+  readonly checkSignIn: (signIn: SignIn) => void;
   readonly audit: Audit;
 };
 
-export function createCompleteSignIn({ sessions, refresher, audit }: SignInServices): CompleteSignIn {
+export function createCompleteSignIn({
+  sessions,
+  refresher,
+  checkSignIn,
+  audit,
+}: SignInServices): CompleteSignIn {
   const start = async (signIn: SignIn, browser: SignInBrowser) => {
     const { cookieHeader, replaces = [], beganAtMs, stepUp } = browser;
+    checkSignIn(signIn);
     // The sessions from the start of the sign-in, and the one whose cookie the browser sends now.
     const current = await sessions.peek(cookieHeader);
     const earlier = new Set(current.kind === 'live' ? [...replaces, current.session.key] : replaces);

@@ -1,3 +1,4 @@
+import { claimsWanted } from '../config/claims-in-use.ts';
 import type { ProxySetting } from '../config/outgoing-proxy.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createLogger } from '../observability/log.ts';
@@ -12,7 +13,7 @@ export async function checkProvider(config: Config): Promise<readonly CheckResul
   const provider = createProvider({
     config: config.provider,
     redirectUri: `${config.baseUrl}${config.login.prefix}/callback`,
-    sessionClaims: config.session.claims,
+    sessionClaims: claimsWanted(config),
     refreshTimeoutMs: config.refresh.timeout,
     clock: Date.now,
     log: createLogger({ ...config.log, level: 'fatal' }),

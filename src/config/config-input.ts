@@ -215,6 +215,12 @@ export type ConfigInput = {
          * @defaultValue `{}`
          */
         parameters?: Record<string, 'any' | Array<string>> | undefined;
+        /**
+         * Rules that a person must meet to get a session at all, as in `routes[].require`; a session that no
+         * longer meets them gets 403 on every route.
+         * @defaultValue `[]`
+         */
+        require?: Array<AccessRuleInput> | undefined;
         /** What an API may ask for in a step-up. */
         stepUp?:
           | {
@@ -523,6 +529,13 @@ export type ConfigInput = {
               fromUpstream?: Array<string> | undefined;
             }
           | undefined;
+        /**
+         * Rules that a session must meet, on requests and WebSocket upgrades: all of them, or the response is
+         * 403 `not_allowed`. A rule about a claim that is missing, or of another type, does not hold, and
+         * neither does its `not`.
+         * @defaultValue `[]`
+         */
+        require?: Array<AccessRuleInput> | undefined;
       }>
     | undefined;
   /**
@@ -1011,4 +1024,26 @@ export type CredentialsProviderInput = {
         key?: string;
       }
     | undefined;
+};
+
+/** One rule: `claim`, `scope`, `acr`, `any` or `not`. */
+export type AccessRuleInput = {
+  /** A JSON Pointer (RFC 6901) to a claim, with one of `equals`, `contains`, `endsWith` and `in`. */
+  claim?: string;
+  /** The claim is this value. */
+  equals?: string | number | boolean;
+  /** The claim is a list with this value. */
+  contains?: string | number | boolean;
+  /** The claim is a text with this end; before an end with `@`, it has no other `@`. */
+  endsWith?: string;
+  /** The claim is one of these values. */
+  in?: Array<string | number | boolean>;
+  /** The access token has this scope. */
+  scope?: string;
+  /** The person signed in at this level: the claim `acr` is this value. */
+  acr?: string;
+  /** At least one of these rules holds. */
+  any?: Array<AccessRuleInput>;
+  /** This rule is known not to hold. */
+  not?: AccessRuleInput;
 };

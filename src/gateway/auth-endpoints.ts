@@ -66,7 +66,11 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
     secure,
     clock,
   });
-  const completeSignIn = createCompleteSignIn({ ...sessionServices, audit });
+  const completeSignIn = createCompleteSignIn({
+    ...sessionServices,
+    checkSignIn: policies.access.checkSignIn,
+    audit,
+  });
   const watch = createRefusalAudit(audit);
   const decoupled =
     decoupledLogin &&

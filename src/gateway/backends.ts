@@ -35,7 +35,7 @@ export type Backends = {
 
 /** `current` gives the configuration in force, for the few settings of a backend that a reload changes. */
 export function openBackends(
-  { config, keyRing, clock, log, metrics }: Core,
+  { config, keyRing, claimSelection, clock, log, metrics }: Core,
   current: () => Config,
 ): Backends {
   const { store: address, keyPrefix } = config.session;
@@ -45,7 +45,7 @@ export function openBackends(
     );
     metrics.storeUp(1);
     return {
-      store: createMemoryStore({ clock }),
+      store: createMemoryStore({ clock, claimSelection }),
       locks: createLocalLocks(),
       rateCounters: undefined,
       pollSchedule: createLocalPollSchedule(clock),
@@ -63,6 +63,7 @@ export function openBackends(
       idleLimits: createSealedTimes(keyRing),
       blindIndex: createBlindIndex(keyRing),
       keyPrefix,
+      claimSelection,
       clock,
       log,
       metrics,

@@ -1,3 +1,4 @@
+import { claimsInUse } from '../config/claims-in-use.ts';
 import type { Config } from '../config/schema/schema.ts';
 import type { ForgedSealLimit } from '../crypto/sealed-cookie.ts';
 import { createKeyRing, type KeyRing } from '../crypto/key-ring.ts';
@@ -7,6 +8,7 @@ import { createPseudonyms } from '../crypto/pseudonyms.ts';
 import { createAudit, type Audit } from '../observability/audit.ts';
 import { createLogger, type Logger } from '../observability/log.ts';
 import type { HostRegistry } from '../observability/host-registry.ts';
+import { createClaimSelection, type ClaimSelection } from '../sessions/store/claim-selection.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 
 /** The dependencies that most other parts of a gateway use. */
@@ -22,6 +24,8 @@ export type Core = {
   readonly signingKeys: SigningKeys;
   /** Counts the forged session and sign-in cookies of each client address. */
   readonly forgedSeals: ForgedSealLimit;
+  /** The claims that the sessions in memory have. */
+  readonly claimSelection: ClaimSelection;
   /** True when `baseUrl` is https. */
   readonly secure: boolean;
 };
@@ -41,9 +45,12 @@ export function createCore(
   config: Config,
   { log = createLogger(config.log), clock = Date.now, registry }: CoreOverrides,
 ): Core {
+  const claimSelection = createClaimSelection();
+  claimSelection.include(claimsInUse(config));
   const keyRing = createKeyRing(config.session.secrets);
   return {
     ...configured(config),
+    claimSelection,
     log,
     clock,
     metrics: createMetrics(registry),

@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
 import type { Snapshots } from '../admin/snapshot.ts';
 import type { Apps } from '../app.ts';
+import { claimsWanted } from '../config/claims-in-use.ts';
 import { hasSameSettings } from '../config/same-settings.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createAccessLogMiddleware } from '../http/access-log.ts';
@@ -56,7 +57,7 @@ export function createGenerations(deps: {
     const settings = {
       config: config.provider,
       redirectUri: redirectUriOf(config),
-      sessionClaims: config.session.claims,
+      sessionClaims: claimsWanted(config),
       refreshTimeoutMs: config.refresh.timeout,
     };
     if (former !== undefined && hasSameSettings(settings, former.settings.provider))

@@ -1,3 +1,4 @@
+import { createAccessPolicy, type AccessPolicy } from '../access/access-policy.ts';
 import { createAccessLog, type AccessLog } from '../http/access-log.ts';
 import { createClientAddress } from '../http/inbound/client-address.ts';
 import { createOriginPolicy, type OriginPolicy } from '../http/inbound/csrf.ts';
@@ -12,6 +13,7 @@ import type { SharedState } from './shared-state.ts';
 
 /** The first checks on every request and upgrade, and the responses to those that fail. */
 export type InboundPolicies = {
+  readonly access: AccessPolicy;
   readonly guard: Guard;
   readonly accessLog: AccessLog;
   readonly originPolicy: OriginPolicy;
@@ -29,6 +31,7 @@ export function createInboundPolicies(
   const { baseUrl, login } = config;
   const problems = createProblems({ secure, loginUrl });
   return {
+    access: createAccessPolicy(config),
     guard: createGuard({
       hostCheck: createHostCheck(config.baseUrl, config.allowedHosts),
       clientAddress: createClientAddress(config.trustProxy, config.listen.socketPath),

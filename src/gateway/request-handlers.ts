@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import { stepUpLimitsOf } from '../config/step-up-limits.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
+import type { AccessChecks } from '../proxy/access-checks.ts';
 import { createApi } from '../proxy/api-handler.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
@@ -45,15 +46,18 @@ export function createRequestHandlers(
 ): RequestHandlers {
   const { config, secure, clock, log, metrics } = core;
   const { sessions, refresher, stepUpLinks } = sessionServices;
-  const { accessLog, originPolicy, rateLimits } = policies;
+  const { access, accessLog, originPolicy, rateLimits } = policies;
   const { baseUrl, spa } = config;
   const { endWatcher, concurrencyLimit, tunnels, eventStreams, writeBatch } = shared;
 
+  const accessOf = new Map(routes.all.map((route) => [route, access.ofRoute(route.config, route.audience)]));
+  const accessChecks: AccessChecks = (route) => accessOf.get(route);
   const tokenResolver = createTokenResolver({
     sessions,
     refresher,
     stepUpLinks,
     limits: createRouteLimits(routes.all, rateLimits),
+    accessChecks,
   });
   const upgradeRelay = createUpgradeRelay({
     tunnels,
@@ -69,6 +73,7 @@ export function createRequestHandlers(
     servers,
     slots,
     refresher,
+    accessChecks,
     actionOn,
     authorizations,
     metrics,

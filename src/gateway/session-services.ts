@@ -28,7 +28,7 @@ export function createSessionServices(
   shared: SharedState,
   provider: Provider,
 ): SessionServices {
-  const { config, keyRing, forgedSeals, secure, clock, log, metrics, audit } = core;
+  const { config, keyRing, forgedSeals, claimSelection, secure, clock, log, metrics, audit } = core;
   const { store, locks } = backends;
   const { cache, revocations, pendingWrites, refreshes, backgroundTasks } = shared;
   const { session, refresh } = config;
@@ -46,6 +46,7 @@ export function createSessionServices(
     revocations,
     pendingWrites,
     backgroundTasks,
+    claimSelection,
     idleTimeout: session.idleTimeout,
     absoluteTimeout: session.absoluteTimeout,
     maxPerUser: session.maxPerUser,

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { RouteConfig } from '../config/schema/schema.ts';
 import { GatewayError } from '../errors.ts';
 import type { RequestContext } from '../http/inbound/request-context.ts';
 import type { Credential } from '../refresh/credential.ts';
@@ -6,6 +7,7 @@ import type { TokenRefresher } from '../refresh/token-refresher.ts';
 import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { StepUpLinks } from '../sessions/step-up-links.ts';
+import type { AccessChecks } from './access-checks.ts';
 import type { RouteLimits } from './request/rate-limits.ts';
 import type { Route } from './routes.ts';
 
@@ -17,14 +19,18 @@ export type TokenResolver = {
   clearSessionCookie(response: ServerResponse): void;
 };
 
-/** Throws `session_required`, `session_expired`, `rate_limited`, and the errors of {@link TokenRefresher.fresh}. */
+/**
+ * Throws `session_required`, `session_expired`, `rate_limited`, `not_allowed`, and the errors of
+ * {@link TokenRefresher.fresh}.
+ */
 export function createTokenResolver(deps: {
   sessions: Sessions;
   refresher: TokenRefresher;
   stepUpLinks: StepUpLinks;
   limits: RouteLimits;
+  accessChecks: AccessChecks;
 }): TokenResolver {
-  const { sessions, refresher, stepUpLinks, limits } = deps;
+  const { sessions, refresher, stepUpLinks, limits, accessChecks } = deps;
   return {
     async resolve(request, route, context) {
       const { config, audience } = route;
@@ -37,20 +43,29 @@ export function createTokenResolver(deps: {
       if (lookup.kind === 'live') {
         const { session } = lookup;
         await limit?.session(session);
-        const credential = refresher.fresh(session, audience).catch(async (error: unknown) => {
+        try {
+          const credential = await refresher.fresh(session, audience);
+          // After a refresh, which may have changed the claims.
+          accessChecks(route)?.check(credential.session);
+          return credential;
+        } catch (error) {
+          if (mayBeAnonymous(config) && isExpired(error)) return undefined;
           throw await stepUpLinks.complete(error, session);
-        });
-        return config.auth === 'required' ? credential : credential.catch(anonymousWhenExpired);
+        }
       }
       await limit?.client(context);
-      if (config.auth === 'optional') return undefined;
+      if (mayBeAnonymous(config)) return undefined;
       throw lookup.kind === 'absent' ? sessionRequired() : sessionExpired();
     },
     clearSessionCookie: (response) => void response.appendHeader('Set-Cookie', sessions.clearCookie()),
   };
 }
 
-function anonymousWhenExpired(error: unknown): undefined {
-  if (error instanceof GatewayError && error.code === 'session_expired') return undefined;
-  throw error;
+/** SECURITY: rules would protect nothing if a browser could leave its cookie out. */
+function mayBeAnonymous({ auth, require }: RouteConfig): boolean {
+  return auth === 'optional' && require.length === 0;
+}
+
+function isExpired(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'session_expired';
 }

@@ -4,7 +4,7 @@ import type { Logger } from '../observability/log.ts';
 import type { RefreshOutcomeLabel } from '../observability/metrics.ts';
 import { sessionExpired } from '../sessions/no-session.ts';
 import type { Sessions } from '../sessions/service.ts';
-import { personOf, sessionView, type SessionRecord, type SessionView } from '../sessions/session.ts';
+import { personOf, type SessionRecord, type SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
 import type { Credential } from './credential.ts';
 import { REFUSED_MS, type RefreshSuppression } from './refresh-suppression.ts';
@@ -22,8 +22,8 @@ export type RefreshResult = { readonly outcome: RefreshOutcomeLabel | undefined 
   | { readonly kind: 'unavailable'; readonly error: GatewayError }
 );
 
-export function refreshed(record: SessionRecord, outcome: RefreshOutcomeLabel): RefreshResult {
-  return { kind: 'refreshed', outcome, session: sessionView(record) };
+export function refreshed(session: SessionView, outcome: RefreshOutcomeLabel): RefreshResult {
+  return { kind: 'refreshed', outcome, session };
 }
 
 export function expired(outcome: RefreshOutcomeLabel | undefined): RefreshResult {
@@ -97,7 +97,7 @@ export function createFailureSettlement(deps: {
     // The cause is a sign-out meanwhile.
     if (current === undefined) return expired('failed');
     if (accessTokenOf(current, audience) !== accessTokenOf(record, audience))
-      return refreshed(current, 'reused');
+      return refreshed(sessions.viewOf(current), 'reused');
     // The session has another refresh token by now, which the provider has not rejected.
     if (current.data.tokens.refreshToken !== record.data.tokens.refreshToken) return undefined;
     log.warn({ err: cause }, 'the provider rejected the refresh token; ending the session');

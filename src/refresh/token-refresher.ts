@@ -156,7 +156,8 @@ export function createTokenRefresher(deps: {
       const record = await sessions.loadByKey(session.key);
       if (record === undefined) return expired('failed');
       const hasNewToken = accessTokenOf(record, audience) !== accessTokenOf(session, audience);
-      if (hasNewToken && freshnessIn(record, audience) !== 'expired') return refreshed(record, 'reused');
+      if (hasNewToken && freshnessIn(record, audience) !== 'expired')
+        return refreshed(sessions.viewOf(record), 'reused');
       spending = await spendRefreshToken(record, audience, cause, { lease, owner, waitedFor });
       if (spending.result !== undefined) return spending.result;
     } finally {
@@ -282,14 +283,15 @@ export function createTokenRefresher(deps: {
     switch (written.result) {
       case 'replaced':
         if (!isUsable) return { result: unusableToken(), saved: written.saved, lockOutcome: 'failed' };
-        return { result: refreshed(written.record, 'refreshed'), saved: written.saved };
+        return { result: refreshed(sessions.viewOf(written.record), 'refreshed'), saved: written.saved };
       case 'gone':
         // Signed out meanwhile: the session stays ended, and its new tokens are revoked.
         sessions.revoke(tokens.refreshToken);
         return { result: expired('failed') };
       case 'conflict': {
         const current = await sessions.loadByKey(record.key);
-        const result = current === undefined ? expired('failed') : refreshed(current, 'failed');
+        const result =
+          current === undefined ? expired('failed') : refreshed(sessions.viewOf(current), 'failed');
         return { result, saved: unmark() };
       }
     }

@@ -1,4 +1,5 @@
 import { createBoundedMap } from '../concurrency/bounded-map.ts';
+import { sizeOfClaims } from './store/claim-selection.ts';
 import type { SessionView } from './session.ts';
 import type { SessionStore } from './store/store.ts';
 
@@ -16,6 +17,8 @@ export type ReadCache = {
   /** Updates the idle limit of a cached session; its age stays the same. */
   touch(key: string, idleExpiresAtMs: number): void;
   drop(key: string): void;
+  /** Forgets every session. Reads in progress are not remembered. */
+  clear(): void;
   /** Changes its limits. It may be empty afterwards. */
   configure(limits: CacheLimits): void;
 };
@@ -65,12 +68,13 @@ export function createReadCache(deps: CacheLimits & { store: SessionStore; clock
     tombstones.set(key, true);
   };
 
+  const clear = () => {
+    entries.clear();
+    for (const read of reads.values()) read.outdated = true;
+  };
+
   store.onChange((change) => {
-    if (change === undefined) {
-      entries.clear();
-      for (const read of reads.values()) read.outdated = true;
-      return;
-    }
+    if (change === undefined) return clear();
     const entry = entries.get(change.key);
     if (change.kind === 'ended') addTombstone(change.key);
     // The messages of this process's own writes come back, and must not drop an entry of the same version.
@@ -116,6 +120,7 @@ export function createReadCache(deps: CacheLimits & { store: SessionStore; clock
       if (entry !== undefined) entry.session = { ...entry.session, idleExpiresAtMs };
     },
     drop: (key) => entries.delete(key),
+    clear,
     configure(limits) {
       if (limits.maxAge === maxAge && limits.maxEntries === maxEntries) return;
       ({ maxAge, maxEntries } = limits);
@@ -127,5 +132,8 @@ export function createReadCache(deps: CacheLimits & { store: SessionStore; clock
 /** The memory that a session takes, in bytes. Tokens are ASCII, one byte a character. */
 function sizeOf({ data }: SessionView): number {
   const tokens = Object.values(data.tokens.access);
-  return tokens.reduce((bytes, { value, scope = '' }) => bytes + value.length + scope.length, OVERHEAD_BYTES);
+  return tokens.reduce(
+    (bytes, { value, scope = '' }) => bytes + value.length + scope.length,
+    OVERHEAD_BYTES + sizeOfClaims(data.claims),
+  );
 }

@@ -5,6 +5,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import { loginRefused, stepUpExpired } from '../provider/login-failure.ts';
 import type { SignIn } from '../provider/provider.ts';
 import { createTokenSet } from '../tokens/token-set.ts';
+import type { ClaimSelection } from './store/claim-selection.ts';
 import { createSessionsBySubject, type SessionsBySubject } from './by-subject.ts';
 import { createSessionEnding, type SessionEnding } from './lifecycle/ending.ts';
 import { createSessionLookup, type SessionLookup } from './lifecycle/lookup.ts';
@@ -18,6 +19,7 @@ import {
   sessionRecord,
   type SessionData,
   type SessionRecord,
+  type SessionView,
 } from './session.ts';
 import type { MarkResult, SpendMark } from './store/spend-mark.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
@@ -44,6 +46,8 @@ export type Sessions = SessionLookup &
      * `store_unavailable` if the store has lost the newest tokens and another process may have them.
      */
     loadByKey(key: string): Promise<SessionRecord | undefined>;
+    /** The part of a record that requests need. */
+    viewOf(record: SessionRecord): SessionView;
     /** Marks a record, before its refresh token is spent. Throws `store_unavailable` if the mark cannot be written. */
     markSpend(mark: SpendMark): Promise<MarkResult>;
     /** Removes a mark, unless a write has removed it. Never throws: a mark that stays ends by itself. */
@@ -80,6 +84,7 @@ type SessionsDeps = {
   revocations: Revocations;
   pendingWrites: PendingWrites;
   backgroundTasks: TaskTracker;
+  claimSelection?: Pick<ClaimSelection, 'names'>;
   idleTimeout: number;
   absoluteTimeout: number;
   /** The maximum number of sessions per person; 0 means no limit. */
@@ -94,6 +99,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const { store, cache, tickets, revocations, pendingWrites, idleTimeout, clock, log, metrics } = deps;
   const ending = createSessionEnding(deps);
   const lookup = createSessionLookup({ ...deps, ending });
+
+  const viewOf = (record: SessionRecord) => sessionView(record, deps.claimSelection?.names());
 
   const revoke = (refreshToken: string | undefined) => {
     if (refreshToken !== undefined) void revocations.revoke(refreshToken);
@@ -162,7 +169,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (isOutdated(data, store.generation())) return { result: 'gone', record, saved: Promise.resolve() };
       try {
         const result = await store.replace(old.key, data, old.version);
-        if (result === 'replaced') cache.put(sessionView(record));
+        if (result === 'replaced') cache.put(viewOf(record));
         else cache.drop(old.key);
         if (result === 'conflict') logDroppedTokens(old.key);
         return { result, record, saved: Promise.resolve() };
@@ -181,6 +188,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       cache.drop(old.key);
     },
 
+    viewOf,
     markSpend: store.markSpend,
     unmarkSpend: (key, owner) => store.unmarkSpend(key, owner).catch(() => undefined),
 

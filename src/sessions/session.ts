@@ -2,6 +2,7 @@ import type { DpopKey } from '../dpop/key.ts';
 import type { Person } from '../observability/audit.ts';
 import type { LoginFlow } from '../provider/provider.ts';
 import type { TokenSet } from '../tokens/token-set.ts';
+import { selectClaims } from './store/claim-selection.ts';
 import type { SteppedUp } from './step-up-requirement.ts';
 
 /** The content of a session: one person signed in through one browser. Times are milliseconds since the epoch. */
@@ -39,13 +40,16 @@ export type SessionData = {
 
 /**
  * The part of a session that requests need, and the only part that stays in memory between requests: access tokens and the
- * key that they are bound to, but no refresh token, no ID token and no personal data. It is less than half of a record, and a process caches thousands.
+ * key that they are bound to, and the claims that rules and identity headers need, but no refresh token, no ID token and no
+ * other personal data. It is less than half of a record, and a process caches thousands.
  */
 export type SessionView = {
   /** Names the session in the store, the API and the log. It is a hash of the ticket's identifier and gives no access. */
   readonly key: string;
-  readonly data: Pick<SessionData, 'generation' | 'dpopKey'> & {
+  readonly data: Pick<SessionData, 'generation' | 'dpopKey' | 'userinfo'> & {
     readonly tokens: Pick<TokenSet, 'access' | 'refreshExpiresAtMs'>;
+    /** The selected claims, those of `userinfo` among them; undefined while nothing needs any. */
+    readonly claims?: SessionData['claims'] | undefined;
   };
   /** Incremented by every write of the data. */
   readonly version: number;
@@ -75,11 +79,13 @@ export function sessionRecord(
   };
 }
 
-/** Reduces a record to the fields that requests need. */
-export function sessionView({ data, ...rest }: SessionRecord): SessionView {
+/** Reduces a record to the fields that requests need, with the claims of these names. */
+export function sessionView({ data, ...rest }: SessionRecord, claimNames?: ReadonlySet<string>): SessionView {
   const { generation, dpopKey, tokens } = data;
   const { access, refreshExpiresAtMs } = tokens;
-  return { ...rest, data: { generation, dpopKey, tokens: { access, refreshExpiresAtMs } } };
+  const view = { generation, dpopKey, tokens: { access, refreshExpiresAtMs } };
+  if (claimNames === undefined) return { ...rest, data: view };
+  return { ...rest, data: { ...view, claims: selectClaims(data, claimNames) } };
 }
 
 /**

@@ -10,7 +10,7 @@ const layers = [
   ['sessions'],
   ['refresh'],
   ['http'],
-  ['admin', 'auth', 'proxy'],
+  ['access', 'admin', 'auth', 'proxy'],
   ['spa'],
   ['app', 'upgrade-pipeline'],
   ['gateway'],

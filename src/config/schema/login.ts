@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { pageParameterName } from '../values/authorization-parameter.ts';
 import { errorPageFile } from '../values/error-page.ts';
 import { localPath, pathPrefixBelowRoot } from '../values/path.ts';
+import { accessRules } from './access/rule.ts';
 import { shaped } from '../values/scalar.ts';
 import { section } from './declaration/section.ts';
 
@@ -58,6 +59,14 @@ export const loginSchema = section({
         'Any site can link to `GET /auth/login`, so list the values of what matters. Parameters of the protocol, such as `scope` or `state`, cannot pass.',
       see: '[`GET /auth/login`](endpoints.md#get-authlogin)',
       example: { prompt: ['login', 'select_account', 'create'], ui_locales: 'any', max_age: 'any' },
+    }),
+  require: accessRules()
+    .prefault([])
+    .meta({
+      description:
+        'Rules that a person must meet to get a session at all, as in `routes[].require`; a session that no longer meets them gets 403 on every route.',
+      see: '[Access](access.md)',
+      example: [{ claim: '/email', endsWith: '@acme.example' }],
     }),
   stepUp: section({
     acrValues: z

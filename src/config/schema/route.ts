@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { duration } from '../values/duration.ts';
+import { accessRules } from './access/rule.ts';
 import { headerNames, requestHeadersToSet, responseHeadersToSet } from './headers.ts';
 import { pathPrefix } from '../values/path.ts';
 import { perMinute } from './rate-limit.ts';
@@ -162,4 +163,14 @@ export const routeSchema = section({
   })
     .prefault({})
     .meta({ description: 'The cookies that are forwarded; none by default.' }),
+  require: accessRules()
+    .prefault([])
+    .meta({
+      description:
+        'Rules that a session must meet, on requests and WebSocket upgrades: all of them, or the response is 403 `not_allowed`.',
+      details:
+        'A rule about a claim that is missing, or of another type, does not hold, and neither does its `not`.',
+      see: '[Access](access.md)',
+      example: [{ claim: '/realm_access/roles', contains: 'admin' }],
+    }),
 }).meta({ description: 'One API: its path, its upstream and what is forwarded.' });

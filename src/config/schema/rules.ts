@@ -55,6 +55,7 @@ const rules: readonly Rule[] = [
   distinctPaths,
   routesBesideLogin,
   checkedParameters,
+  rulesNeedSession,
 ];
 
 /** URLs of keys declared with `url: true` are https, unless they lead to this machine. */
@@ -175,6 +176,17 @@ function* checkedParameters({ login, provider }: Config, { isValid }: RuleContex
     if (!Object.hasOwn(login.parameters, name) || !Object.hasOwn(fixed, name)) continue;
     const message = 'provider.authorizationParams fixes this parameter; remove one of the two';
     yield { path: ['login', 'parameters', name], message };
+  }
+}
+
+/** Without a session there are no claims to judge. */
+function* rulesNeedSession({ routes }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  if (!isValid('routes', -1)) return;
+  for (const [index, route] of routes.entries()) {
+    if (!isValid('routes', index, 'auth') || !isValid('routes', index, 'require')) continue;
+    if (route.auth !== 'none' || route.require.length === 0) continue;
+    const message = 'a route with auth: none has no session whose claims could be judged; remove it';
+    yield { path: ['routes', index, 'require'], message };
   }
 }
 

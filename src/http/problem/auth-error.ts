@@ -6,6 +6,7 @@ const AUTH_REQUEST_ID = 'auth_request_id';
 
 const byCode: Partial<Record<ErrorCode, AuthError>> = {
   login_denied: 'access_denied',
+  not_allowed: 'not_allowed',
   provider_unavailable: 'provider_unavailable',
   store_unavailable: 'store_unavailable',
 };

@@ -86,6 +86,11 @@ const byCode: Partial<Record<ErrorCode, PageWords>> = {
     detail: 'This page needs a new or a stronger sign-in.',
     link: 'sign-in',
   },
+  not_allowed: {
+    title: 'No access',
+    detail: 'Your account may not open this page.',
+    link: 'home',
+  },
   csrf_rejected: foreignRequest,
   origin_rejected: foreignRequest,
   not_found: { title: 'Page not found', detail: 'There is nothing at this address.', link: 'home' },

@@ -28,6 +28,7 @@ export function createProblems(deps: { secure: boolean; loginUrl: string | undef
       code,
       detail: options.detail,
       reason: options.reason,
+      rule: options.rule,
       stepUp: options.stepUp && describeStepUp(options.stepUp),
       loginUrl: status === 401 ? (options.loginUrl ?? loginUrl) : undefined,
       requestId,

@@ -6,6 +6,7 @@ import type { Metrics } from '../../observability/metrics.ts';
 import type { WriteBatch } from '../../performance/write-batch.ts';
 import type { Credential } from '../../refresh/credential.ts';
 import type { TokenRefresher } from '../../refresh/token-refresher.ts';
+import type { AccessChecks } from '../access-checks.ts';
 import type { RequestBody } from '../request/body.ts';
 import { createRequestHeaderPolicy } from '../request/headers.ts';
 import type { EventStreams } from '../response/event-streams.ts';
@@ -44,6 +45,7 @@ type ForwarderDeps = {
   servers: RouteServers;
   slots: RouteSlots;
   refresher: TokenRefresher;
+  accessChecks: AccessChecks;
   actionOn: ActionOn;
   authorizations: Authorizations;
   metrics: Metrics;
@@ -84,7 +86,17 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
  * one, if the whole request can be repeated. A request with a bound token is sent once more if the upstream asks for a nonce.
  */
 export function createForwarder(deps: ForwarderDeps): Forwarder {
-  const { upstreams, servers, slots, refresher, actionOn, authorizations, metrics, writeBatch } = deps;
+  const {
+    upstreams,
+    servers,
+    slots,
+    refresher,
+    accessChecks,
+    actionOn,
+    authorizations,
+    metrics,
+    writeBatch,
+  } = deps;
   const breakerOf = forEachRoute(deps.routes.all, ({ config }) =>
     createRefusalBreaker({ route: config.path, clock: deps.clock, log: deps.log }),
   );
@@ -148,6 +160,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     return refreshing.then((refreshed) => {
       if (refreshed !== undefined) {
         replay.set(refreshed);
+        accessChecks(admitted.route)?.check(refreshed.credential.session);
         return 'discard';
       }
       metrics.upstream401('passed');

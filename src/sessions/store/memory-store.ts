@@ -1,4 +1,5 @@
 import { createKeyRing } from '../../crypto/key-ring.ts';
+import type { ClaimSelection } from './claim-selection.ts';
 import {
   sessionView,
   livesUntilMs,
@@ -14,7 +15,10 @@ import type { MarkerSubject, SessionChange, SessionStore } from './store.ts';
 const SWEEP_MS = 30_000;
 
 /** Sessions in memory, lost when the process exits: for demos, tests and trying the gateway out. */
-export function createMemoryStore(deps: { clock: () => number }): SessionStore {
+export function createMemoryStore(deps: {
+  clock: () => number;
+  claimSelection?: Pick<ClaimSelection, 'names'>;
+}): SessionStore {
   const { clock } = deps;
   const records = new Map<string, SessionRecord>();
   const keysByOwner = new Map<string, Set<string>>();
@@ -57,7 +61,7 @@ export function createMemoryStore(deps: { clock: () => number }): SessionStore {
     loadForRefresh: async (key) => getLive(key),
     async loadView(key) {
       const record = getLive(key);
-      return record && sessionView(record);
+      return record && sessionView(record, deps.claimSelection?.names());
     },
     async create(key, data, idleExpiresAtMs) {
       const stamped = generation === 0 ? data : { ...data, generation };

@@ -5,6 +5,7 @@ import type { SealedTimes } from '../../../crypto/sealed-time.ts';
 import { GatewayError } from '../../../errors.ts';
 import type { Logger } from '../../../observability/log.ts';
 import type { Metrics } from '../../../observability/metrics.ts';
+import type { ClaimSelection } from '../claim-selection.ts';
 import { sessionRecord, sessionView, type SessionRecord, type SessionView } from '../../session.ts';
 import { placeOf, type RecordFields } from '../record/record-fields.ts';
 import type { RecordCodec } from '../record/record.ts';
@@ -35,6 +36,7 @@ export function createRedisRecordReader(deps: {
   codec: RecordCodec;
   idleLimits: SealedTimes;
   recordKey: (key: string) => string;
+  claimSelection?: Pick<ClaimSelection, 'names'> | undefined;
   /** Called with the generation of each record. */
   onGeneration: (generation: number) => void;
   log: Logger;
@@ -108,7 +110,7 @@ export function createRedisRecordReader(deps: {
       }
       const record = open(key, fields);
       if (record === undefined) return undefined;
-      const view = sessionView(record);
+      const view = sessionView(record, deps.claimSelection?.names());
       digests.set(view.data, digest);
       return view;
     },

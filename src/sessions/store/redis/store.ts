@@ -19,10 +19,12 @@ import { createRedisOwnerSessions } from './owner-sessions.ts';
 import { createRedisSpendMarks } from './spend-marks.ts';
 import { createRedisWriteBack } from './write-back.ts';
 import { createWriteMemory } from '../write-memory.ts';
+import type { ClaimSelection } from '../claim-selection.ts';
 import { sessionEndsAtMs, type SessionData } from '../../session.ts';
 import type { ReplaceResult, SessionChange, SessionStore } from '../store.ts';
 
 type RedisStoreDeps = {
+  claimSelection?: Pick<ClaimSelection, 'names'>;
   redis: RedisConnection;
   codec: RecordCodec;
   /** Seals the idle limits of records. */

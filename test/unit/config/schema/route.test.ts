@@ -21,6 +21,7 @@ describe('a route', () => {
       maxPerMinute: 0,
       maxConcurrent: 256,
       requestHeaders: { set: {}, remove: [], allow: [] },
+      require: [],
       responseHeaders: { set: {}, remove: [] },
       cookies: { toUpstream: [], fromUpstream: [] },
     });

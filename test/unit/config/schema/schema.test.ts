@@ -52,6 +52,7 @@ describe('the configuration', () => {
         prefix: '/auth',
         defaultReturnTo: '/',
         postLogoutReturnTo: '/',
+        require: [],
         parameters: {},
         stepUp: { acrValues: [], scopes: [] },
       },

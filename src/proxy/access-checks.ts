@@ -1,0 +1,8 @@
+import type { SessionView } from '../sessions/session.ts';
+import type { Route } from './routes.ts';
+
+/** The rules of a route; undefined for a route without any. */
+export type AccessChecks = (route: Route) => RouteAccess | undefined;
+
+/** Throws `not_allowed` when the current claims or scopes of a session do not meet a rule. */
+export type RouteAccess = { check(session: SessionView): void };
