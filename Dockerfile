@@ -1,4 +1,4 @@
-FROM node:24.21.0-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6 AS build
+FROM node:24.21.0-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY scripts/pinned-node ./scripts/pinned-node
@@ -10,7 +10,7 @@ RUN node node_modules/typescript/bin/tsc -p tsconfig.build.json \
   && cp src/admin/console.html dist/admin/ \
   && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
-FROM node:24.21.0-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
+FROM node:24.21.0-bookworm-slim
 ENV NODE_ENV=production LISTEN=0.0.0.0:3000
 WORKDIR /app
 COPY package.json ./

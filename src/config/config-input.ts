@@ -231,10 +231,11 @@ export type ConfigInput = {
                */
               acrValues?: Array<string> | undefined;
               /**
-               * Scopes that an API may ask for in a step-up besides those of `provider.scopes` and
-               * `routes[].scopes`, or `any`. A challenge that names another scope passes to the page unchanged.
-               * Every route without `scopes` or `resource` of its own gets the same access token, with these scopes.
-               * @defaultValue `[]`
+               * Scopes that an API may ask for in a step-up: `any`, or a list, which adds to those of
+               * `provider.scopes` and `routes[].scopes`. A challenge that names another scope passes to the page
+               * unchanged. Every route without `scopes` or `resource` of its own gets the same access token, with
+               * these scopes: write a list, `[]` included, if you do not trust all of these APIs alike.
+               * @defaultValue `any`
                */
               scopes?: 'any' | Array<string> | undefined;
             }

@@ -80,12 +80,12 @@ export const loginSchema = section({
       }),
     scopes: z
       .union([z.literal('any'), z.array(scope, expectedScopes)], expectedScopes)
-      .prefault([])
+      .prefault('any')
       .meta({
         description:
-          'Scopes that an API may ask for in a step-up besides those of `provider.scopes` and `routes[].scopes`, or `any`. A challenge that names another scope passes to the page unchanged.',
+          'Scopes that an API may ask for in a step-up: `any`, or a list, which adds to those of `provider.scopes` and `routes[].scopes`. A challenge that names another scope passes to the page unchanged.',
         details:
-          'Every route without `scopes` or `resource` of its own gets the same access token, with these scopes.',
+          'Every route without `scopes` or `resource` of its own gets the same access token, with these scopes: write a list, `[]` included, if you do not trust all of these APIs alike.',
         see: '[Limits](step-up.md#limits)',
         example: ['items.write'],
       }),

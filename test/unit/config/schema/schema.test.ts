@@ -54,7 +54,7 @@ describe('the configuration', () => {
         postLogoutReturnTo: '/',
         require: [],
         parameters: {},
-        stepUp: { acrValues: [], scopes: [] },
+        stepUp: { acrValues: [], scopes: 'any' },
       },
       csrf: { mode: 'fetch-metadata' },
       audit: { destination: 'log', subjects: 'hashed' },
