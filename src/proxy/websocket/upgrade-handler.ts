@@ -199,6 +199,7 @@ function createRouteContext(
           throw upstreamRequiresStepUp(action.requirement, route.audience);
         },
         idleMs: timeout.idle,
+        route: route.config,
       };
     },
   };
