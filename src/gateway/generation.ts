@@ -91,7 +91,7 @@ export function createGenerations(deps: {
       redirectLogin: provider.redirectLogin,
     });
     const { guard, accessLog, problems, navigationErrors } = policies;
-    const handlers = createRequestHandlers(core, shared, routing, sessionServices, policies);
+    const handlers = createRequestHandlers(core, shared, routing, sessionServices, policies, loginUrl);
     const app = apps.create({
       accessLog: createAccessLogMiddleware(accessLog),
       guard: createGuardMiddleware(guard),
@@ -102,6 +102,7 @@ export function createGenerations(deps: {
         provider,
         sessionServices,
         policies,
+        check: handlers.check,
         loginUrl,
         redirectUri,
       }),
