@@ -405,6 +405,37 @@ export type ConfigInput = {
          * @defaultValue `[]`
          */
         resource?: Array<string> | undefined;
+        /**
+         * The access token for the upstream: `user`, the person's; `client`, one of the gateway itself by
+         * client credentials; `exchange`, one that the provider issues for the person's (RFC 8693); or `none`.
+         * @defaultValue `user`
+         */
+        token?: 'user' | 'client' | 'exchange' | 'none' | undefined;
+        /** The token that `token: exchange` asks the provider for. */
+        exchange?:
+          | {
+              /** The `audience` of the token request, also with `token: client`. */
+              audience?: string;
+              /**
+               * The scopes that the exchanged token is to have.
+               * @defaultValue `[]`
+               */
+              scopes?: Array<string> | undefined;
+              /**
+               * Resource indicators of the exchanged token (RFC 8707).
+               * @defaultValue `[]`
+               */
+              resource?: Array<string> | undefined;
+              /** The `requested_token_type` of the exchange (RFC 8693, section 3). */
+              tokenType?: string;
+              /**
+               * Who acts for the person: with `client`, the exchange also sends a token of the gateway itself as
+               * `actor_token`.
+               * @defaultValue `none`
+               */
+              actor?: 'none' | 'client' | undefined;
+            }
+          | undefined;
         /** How long the upstream may take; a request that takes longer gets 504. */
         timeout?:
           | {
@@ -745,6 +776,25 @@ export type OidcProviderInput = {
    * @defaultValue `auto`
    */
   par?: 'auto' | 'required' | 'off' | undefined;
+  /**
+   * Signs authorization requests, pushed or not (RFC 9101), and with `provider.login: decoupled` those
+   * of OpenID CIBA.
+   */
+  requestObject?: {
+    /** The algorithm with which the first of `keys` signs requests. */
+    signingAlg:
+      | 'RS256'
+      | 'RS384'
+      | 'RS512'
+      | 'PS256'
+      | 'PS384'
+      | 'PS512'
+      | 'ES256'
+      | 'ES384'
+      | 'ES512'
+      | 'EdDSA'
+      | 'Ed25519';
+  };
   /**
    * Where a sign-out leads instead of the provider's `end_session_endpoint`, with the placeholders
    * `{clientId}` and `{returnTo}`. The values are percent-encoded; `{returnTo}` is

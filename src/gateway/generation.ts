@@ -123,6 +123,7 @@ export function createGenerations(deps: {
       shared,
       provider,
       sessions: sessionServices.sessions,
+      store: backends.store,
       snapshots,
     });
     const hostSessions = createHostSessions(core, sessionServices);

@@ -10,6 +10,7 @@ import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
 import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
+import { createRouteTokens, ownAudienceOf } from '../proxy/tokens/route-tokens.ts';
 import { createAuthorizations } from '../proxy/upstream/authorization.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
 import { createActionOn } from '../proxy/upstream/challenge-action.ts';
@@ -51,12 +52,14 @@ export function createRequestHandlers(
   loginUrl: string,
 ): RequestHandlers {
   const { config, secure, signingKeys, clock, log, metrics } = core;
-  const { sessions, refresher, stepUpLinks } = sessionServices;
+  const { sessions, refresher, stepUpLinks, clientTokens, exchangedTokens, issuer } = sessionServices;
   const { access, accessLog, originPolicy, rateLimits } = policies;
-  const { baseUrl, spa } = config;
+  const { baseUrl, provider, spa } = config;
   const { endWatcher, concurrencyLimit, tunnels, eventStreams, writeBatch } = shared;
 
-  const accessOf = new Map(routes.all.map((route) => [route, access.ofRoute(route.config, route.audience)]));
+  const accessOf = new Map(
+    routes.all.map((route) => [route, access.ofRoute(route.config, ownAudienceOf(route))]),
+  );
   const accessChecks: AccessChecks = (route) => accessOf.get(route);
   const identityOf = createIdentities(config, { keys: signingKeys, clock });
   const identityByRoute = new Map(routes.all.map((route) => [route, identityOf(route.config)]));
@@ -64,6 +67,13 @@ export function createRequestHandlers(
   const tokenResolver = createTokenResolver({
     sessions,
     refresher,
+    routeTokens: createRouteTokens({
+      routes: routes.all,
+      refresher,
+      clientTokens,
+      exchangedTokens,
+      client: [issuer, 'clientId' in provider ? String(provider.clientId) : ''],
+    }),
     stepUpLinks,
     limits: createRouteLimits(routes.all, rateLimits),
     accessChecks,

@@ -5,6 +5,7 @@ import type { Config } from '../config/schema/schema.ts';
 import { createConnectionStates, type ConnectionStates } from '../http/inbound/guard.ts';
 import type { FailureLimit } from '../http/rate-limit/failure-limit.ts';
 import { createRateLimits, type RateLimits } from '../http/rate-limit/rate-limit.ts';
+import type { Renewal } from '../grants/client-tokens.ts';
 import { createWriteBatch, type WriteBatch } from '../performance/write-batch.ts';
 import type { Provider } from '../provider/provider.ts';
 import { createConcurrencyLimit, type ConcurrencyLimit } from '../proxy/concurrency-limit.ts';
@@ -28,6 +29,7 @@ export type SharedState = {
   readonly revocations: Revocations;
   readonly endWatcher: EndWatcher;
   readonly refreshes: SingleFlight<RefreshResult>;
+  readonly clientTokenRenewals: SingleFlight<Renewal>;
   readonly backgroundTasks: TaskTracker;
   readonly connectionStates: ConnectionStates;
   readonly rateLimits: RateLimits;
@@ -50,7 +52,12 @@ export function createSharedState(
     cache: createReadCache({ store, clock, ...config.session.cache }),
     pendingWrites: createPendingWrites({ store, clock, log }),
     revocations: createRevocations({
-      provider: { revoke: (refreshToken) => current.provider().revoke(refreshToken) },
+      provider: {
+        get issuer() {
+          return current.provider().issuer;
+        },
+        revoke: (refreshToken) => current.provider().revoke(refreshToken),
+      },
       durable: outbox,
       get leaseMs() {
         return revocationLeaseMs(current.config().provider);
@@ -60,6 +67,7 @@ export function createSharedState(
     }),
     endWatcher: createEndWatcher({ store, clock }),
     refreshes: createSingleFlight(),
+    clientTokenRenewals: createSingleFlight(),
     backgroundTasks: createTaskTracker(),
     connectionStates: createConnectionStates(),
     rateLimits: createRateLimits({ rateCounters, clock }),

@@ -4,6 +4,7 @@ import { GatewayError, type StepUpRequirement } from '../errors.ts';
 import type { Audience } from '../tokens/audience.ts';
 import type { RefreshResponse, TokenResponse } from '../tokens/token-set.ts';
 import type { CheckResult } from './check-result.ts';
+import type { TokenGrants } from './grants/token-grants.ts';
 import type { LogoutTokens } from './oidc/logout-token.ts';
 
 /** The state of a login attempt until its callback, in a sealed cookie; never sent to the provider. */
@@ -182,6 +183,8 @@ export type Provider = {
   readonly decoupledLogin?: DecoupledLogin | undefined;
   /** Checks logout tokens; absent for a provider that sends none. */
   readonly logoutTokens?: LogoutTokens | undefined;
+  /** Issues tokens for routes; absent for a provider that issues none but those of its sign-ins. */
+  readonly grants?: TokenGrants | undefined;
   /** Uses a refresh token once. Never throws. */
   refresh(request: RefreshRequest): Promise<RefreshOutcome>;
   /** Revokes a refresh token (RFC 7009); does nothing without a revocation endpoint. Never throws. */

@@ -3,7 +3,6 @@ import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { Logger } from '../observability/log.ts';
-import type { Credential } from '../refresh/credential.ts';
 import type { StepUpLinks } from '../sessions/step-up-links.ts';
 import type { Identities } from './access-checks.ts';
 import type { TokenResolver } from './token-resolver.ts';
@@ -12,6 +11,7 @@ import type { SessionBoundResponses } from './response/session-bound.ts';
 import type { Forwarder } from './upstream/forwarder.ts';
 import { openRequestBody } from './request/body.ts';
 import type { Route, Routes } from './routes.ts';
+import type { Caller } from './tokens/caller.ts';
 import { explainUpstreamFailure } from './upstream/errors.ts';
 
 /**
@@ -53,21 +53,21 @@ export function createApi(deps: {
       originPolicy.checkRequest(request);
 
     let leaveLimit: (() => void) | undefined;
-    let credential: Credential | undefined;
+    let caller: Caller | undefined;
     let forwarding: Promise<void> | undefined;
     try {
-      credential = await tokenResolver.resolve(request, route, context);
-      leaveLimit = concurrencyLimit.enter(route, credential, context);
+      caller = await tokenResolver.resolve(request, route, context);
+      leaveLimit = concurrencyLimit.enter(route, caller, context);
       const body = await openRequestBody(request, response, {
         maxBytes: route.config.maxBody,
         replayBytes: route.config.replayBody,
         idleMs: route.config.timeout.idle,
       });
-      const identity = credential && (await identities(route)?.(credential.session));
-      forwarding = forwarder.forward({ request, response, context, route, identity, body }, credential);
-      await (credential === undefined
+      const identity = caller?.session && (await identities(route)?.(caller.session));
+      forwarding = forwarder.forward({ request, response, context, route, identity, body }, caller);
+      await (caller?.session === undefined
         ? forwarding
-        : sessionBound.follow(forwarding, response, credential.session));
+        : sessionBound.follow(forwarding, response, caller.session));
     } catch (error) {
       // Before the request is forwarded, no failure is the upstream's.
       const failure = forwarding === undefined ? error : explainUpstreamFailure(error);
@@ -81,7 +81,7 @@ export function createApi(deps: {
       if (hasGone(request, response)) return;
       if (failure instanceof GatewayError && failure.code === 'session_expired')
         tokenResolver.clearSessionCookie(response);
-      throw credential === undefined ? failure : await stepUpLinks.complete(failure, credential.session);
+      throw caller?.session === undefined ? failure : await stepUpLinks.complete(failure, caller.session);
     } finally {
       leaveLimit?.();
     }

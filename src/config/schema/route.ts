@@ -8,6 +8,7 @@ import { perMinute } from './rate-limit.ts';
 import { flag, integer, oneOf, shaped, text } from '../values/scalar.ts';
 import { section } from './declaration/section.ts';
 import { upstreamTls } from './tls.ts';
+import { resources, routeTokenKeys } from './token/route-token.ts';
 import { size } from '../values/size.ts';
 import { upstreamUrls } from '../values/url.ts';
 
@@ -61,18 +62,10 @@ export const routeSchema = section({
     description:
       'Narrower scopes for this upstream, which gets an access token of its own (RFC 6749, section 6).',
   }),
-  resource: z
-    .array(
-      shaped(
-        /^[a-z][a-z0-9+.-]*:[^\s#]+$/i,
-        'expected an absolute URI without fragment (RFC 8707 section 2)',
-      ),
-      'expected a list of resources',
-    )
-    .prefault([])
-    .meta({
-      description: 'Resource indicators for this upstream, which gets an access token of its own (RFC 8707).',
-    }),
+  resource: resources().meta({
+    description: 'Resource indicators for this upstream, which gets an access token of its own (RFC 8707).',
+  }),
+  ...routeTokenKeys,
   timeout: section({
     connect: duration({ min: 1 }).prefault('5s').meta({
       description: 'How long connecting to the upstream may take.',

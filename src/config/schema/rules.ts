@@ -9,6 +9,7 @@ import type { ProviderSectionKind } from './provider-section.ts';
 import { routeAccessRules } from './access/rules.ts';
 import { redisAccessRules } from './redis-rules.ts';
 import type { Config } from './sections.ts';
+import { routeTokenRules } from './token/rules.ts';
 
 /** The inputs of the rules besides the configuration. */
 type RuleContext = {
@@ -46,6 +47,7 @@ const rules: readonly Rule[] = [
   insecureUrls,
   providerRules,
   oneAccessToken,
+  routeTokenRules,
   memoryStoreWorkers,
   distinctSecrets,
   redisAccess,

@@ -4,6 +4,7 @@ import { createClientAuthentication } from '../client/authentication.ts';
 import { createDecoupledLogin } from '../decoupled/login.ts';
 import { acceptAnySuccess, readDecoupledResponse } from '../decoupled/response.ts';
 import { createDiscovery } from '../discovery.ts';
+import { createTokenGrants } from '../grants/create-token-grants.ts';
 import { createProviderClient } from '../http/http-client.ts';
 import { probe } from '../http/probe.ts';
 import type { ProviderDeps } from '../kind.ts';
@@ -106,6 +107,8 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
             bindingMessage: config.bindingMessage,
             clock,
           }),
+
+    grants: createTokenGrants({ client: async () => mainClient, clock }),
 
     async refresh({ refreshToken, audience, flow, maySend }): Promise<RefreshOutcome> {
       const endpoint = flow === 'decoupled' ? (decoupledTokenEndpoint ?? mainEndpoint) : mainEndpoint;

@@ -4,7 +4,6 @@ import type { RequestContext } from '../../http/inbound/request-context.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { WriteBatch } from '../../performance/write-batch.ts';
-import type { Credential } from '../../refresh/credential.ts';
 import type { TokenRefresher } from '../../refresh/token-refresher.ts';
 import type { AccessChecks, Identities } from '../access-checks.ts';
 import type { RequestBody } from '../request/body.ts';
@@ -12,6 +11,7 @@ import { createRequestHeaderPolicy } from '../request/headers.ts';
 import type { EventStreams } from '../response/event-streams.ts';
 import { createResponseHeaderPolicy, createResponseTrailerPolicy } from '../response/headers.ts';
 import { createResponseWriter, type ResponseWriterPolicy } from '../response/writer.ts';
+import { isOfRoute, mayStepUp, type Caller, type TokenRenewal } from '../tokens/caller.ts';
 import { forEachRoute, forEachServer, type Route, type Routes, type UpstreamServer } from '../routes.ts';
 import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './call.ts';
 import type { RouteSlots } from './connection-slots.ts';
@@ -38,7 +38,7 @@ export type AdmittedRequest = {
 /** Sends requests to their upstream and the responses back. */
 export type Forwarder = {
   /** Settles when the browser has its response, or has disconnected. Rejects without a response of the upstream. */
-  forward(admitted: AdmittedRequest, credential: Credential | undefined): Promise<void>;
+  forward(admitted: AdmittedRequest, caller: Caller | undefined): Promise<void>;
 };
 
 type ForwarderDeps = {
@@ -62,15 +62,15 @@ type ForwarderDeps = {
 /** What is sent in one attempt, and who looks at its response. */
 type Attempt = [
   admitted: AdmittedRequest,
-  credential: Credential | undefined,
+  caller: Caller | undefined,
   body: UpstreamCall['body'],
   inspect: Inspect,
   repetition: NonceRepetition | undefined,
 ];
 
 /** A token for a replay, and the attempt of the route's breaker that gets its outcome. */
-type RefreshedCredential = {
-  readonly credential: Credential;
+type RefreshedCaller = {
+  readonly caller: Caller;
   /** Who calls, by the claims that the refresh left. */
   readonly identity?: readonly string[] | undefined;
   readonly attempt: RefusalAttempt;
@@ -78,8 +78,8 @@ type RefreshedCredential = {
 
 /** The replay of one request. */
 type Replay = {
-  current(): RefreshedCredential | undefined;
-  set(refreshed: RefreshedCredential): void;
+  current(): RefreshedCaller | undefined;
+  set(refreshed: RefreshedCaller): void;
   /** Ends the attempt of a finished request, also one that starts later because the client left during the refresh. */
   close(): void;
 };
@@ -112,25 +112,25 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   const routeContextOf = forEachRoute(deps.routes.all, (route) => createRouteContext(route, deps));
 
   return {
-    async forward(admitted, credential) {
+    async forward(admitted, caller) {
       const { request, response, route, body } = admitted;
       const replay = createReplay();
       // Only a bound token has proofs, so that nothing of this is on the path of others.
       const repetition =
-        credential?.dpopKey === undefined ? undefined : createNonceRepetition(body, authorizations);
+        caller?.dpopKey === undefined ? undefined : createNonceRepetition(body, authorizations);
       const inspect: Inspect = (head) => {
-        if (credential === undefined) return undefined;
+        if (caller?.accessToken === undefined) return undefined;
         const action = actionOn(head);
-        return action && decide(admitted, credential, action, replay);
+        return action && decide(admitted, caller, action, replay);
       };
       try {
-        const first = call([admitted, credential, body.content, inspect, repetition]);
+        const first = call([admitted, caller, body.content, inspect, repetition]);
         const result = await first.catch((error: unknown) => {
           const again = body.again();
           const mayRepeat =
             idempotent.has(request.method ?? '') && isStaleConnection(error) && !response.headersSent;
           if (!mayRepeat || again === undefined || response.destroyed) throw error;
-          return call([admitted, credential, again, inspect, repetition]);
+          return call([admitted, caller, again, inspect, repetition]);
         });
         const refreshed = replay.current();
         if (result !== 'discarded' || refreshed === undefined) return;
@@ -139,30 +139,43 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
         const inspectReplay: Inspect = (head) => {
           const action = actionOn(head);
           if (head.status !== 401) refreshed.attempt.accepted();
-          if (action?.kind === 'step_up') return askForStepUp(action.requirement, route);
+          if (action?.kind === 'step_up' && mayStepUp(caller, action.requirement))
+            return askForStepUp(action.requirement, route);
           if (head.status !== 401) return undefined;
           metrics.upstream401('passed');
           refreshed.attempt.refused();
-          refresher.refusedAgain(refreshed.credential, route.config.path);
+          renewalOf(refreshed.caller)?.refusedAgain(route.config.path);
           return undefined;
         };
         const replayed = { ...admitted, identity: refreshed.identity };
-        await call([replayed, refreshed.credential, body.again() ?? null, inspectReplay, repetition]);
+        await call([replayed, refreshed.caller, body.again() ?? null, inspectReplay, repetition]);
       } finally {
         replay.close();
       }
     },
   };
 
+  /** The renewal of a rejected token: the refresh of the session's own, or that of the route's. */
+  function renewalOf(caller: Caller): TokenRenewal | undefined {
+    if (isOfRoute(caller)) return caller.renewal;
+    return {
+      name: caller.session.key,
+      afterRefusal: (route) => refresher.afterRefusal(caller, route),
+      refusedAgain: (route) => refresher.refusedAgain(caller, route),
+    };
+  }
+
   /** Decides on a challenge: it is passed on, or discarded because another token is available. */
   function decide(
     admitted: AdmittedRequest,
-    credential: Credential,
+    caller: Caller,
     action: ChallengeAction,
     replay: Replay,
   ): Promise<'pass' | 'discard'> | undefined {
-    if (action.kind === 'step_up') return askForStepUp(action.requirement, admitted.route);
-    const refreshing = action.kind === 'refresh' ? refreshAfter401(admitted, credential) : undefined;
+    if (action.kind === 'step_up' && mayStepUp(caller, action.requirement))
+      return askForStepUp(action.requirement, admitted.route);
+    const renewal = action.kind === 'refresh' ? renewalOf(caller) : undefined;
+    const refreshing = renewal && refreshAfter401(admitted, renewal);
     if (refreshing === undefined) {
       metrics.upstream401('passed');
       return undefined;
@@ -170,11 +183,13 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     return refreshing.then(async (refreshed) => {
       if (refreshed !== undefined) {
         const { route } = admitted;
-        const { session } = refreshed.credential;
+        const { session } = refreshed.caller;
         replay.set(refreshed);
-        accessChecks(route)?.check(session);
-        const identity = await identities(route)?.(session);
-        if (identity !== undefined) replay.set({ ...refreshed, identity });
+        if (session !== undefined) {
+          accessChecks(route)?.check(session);
+          const identity = await identities(route)?.(session);
+          if (identity !== undefined) replay.set({ ...refreshed, identity });
+        }
         return 'discard';
       }
       metrics.upstream401('passed');
@@ -185,19 +200,19 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   /** Returns another token than the rejected one; undefined when there is none, or when the request cannot be repeated. */
   async function refreshAfter401(
     { response, route, body }: AdmittedRequest,
-    credential: Credential,
-  ): Promise<RefreshedCredential | undefined> {
-    const attempt = await breakerOf(route).begin(credential.session.key);
+    renewal: TokenRenewal,
+  ): Promise<RefreshedCaller | undefined> {
+    const attempt = await breakerOf(route).begin(renewal.name);
     if (attempt === undefined) return undefined;
     const isRepeatable = body.again() !== undefined;
     const refreshed = response.destroyed
       ? undefined
-      : await refresher.afterRefusal(credential, route.config.path).catch((error: unknown) => {
+      : await renewal.afterRefusal(route.config.path).catch((error: unknown) => {
           attempt.cancel();
           if (isRepeatable) throw error;
           return undefined;
         });
-    if (refreshed !== undefined && isRepeatable) return { credential: refreshed, attempt };
+    if (refreshed !== undefined && isRepeatable) return { caller: refreshed, attempt };
     // Too large for a replay: the browser gets this 401 once the new token is available for the next call.
     attempt.cancel();
     return undefined;
@@ -214,11 +229,11 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   }
 
   async function callWithNonce(attempt: Attempt, repetition: NonceRepetition): Promise<ForwardResult> {
-    const [admitted, credential, , inspect] = attempt;
+    const [admitted, caller, , inspect] = attempt;
     const result = await callRoute(attempt);
     if (result !== 'discarded' || !repetition.begin()) return result;
     metrics.upstream401('replayed');
-    return callRoute([admitted, credential, admitted.body.again() ?? null, inspect, repetition]);
+    return callRoute([admitted, caller, admitted.body.again() ?? null, inspect, repetition]);
   }
 
   /** Inspects a response to a bound token. One that asks for a nonce says nothing about the token. */
@@ -267,14 +282,14 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
 
   function callServer(
     server: UpstreamServer,
-    [admitted, credential, body, inspect, repetition]: Attempt,
+    [admitted, caller, body, inspect, repetition]: Attempt,
     onConnected?: () => void,
   ): Promise<ForwardResult> {
     const { response, context, route } = admitted;
     const routeContext = routeContextOf(route);
     return forward({
       dispatcher: () => upstreams.of(route, server),
-      call: routeContext.callOf(admitted, server, { credential, repetition, body }),
+      call: routeContext.callOf(admitted, server, { caller, repetition, body }),
       ...(onConnected !== undefined && { onConnected }),
       response,
       writer: createResponseWriter(response, routeContext.writerPolicy, context.requestId, writeBatch),
@@ -287,7 +302,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
 }
 
 function createReplay(): Replay {
-  let current: RefreshedCredential | undefined;
+  let current: RefreshedCaller | undefined;
   let isClosed = false;
   return {
     current: () => current,
@@ -320,18 +335,18 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
       { request, context, identity }: AdmittedRequest,
       server: UpstreamServer,
       sent: {
-        credential: Credential | undefined;
+        caller: Caller | undefined;
         repetition: NonceRepetition | undefined;
         body: UpstreamCall['body'];
       },
     ): UpstreamCall {
       const { target, clientAddress, requestId } = context;
-      const { credential: token, repetition, body } = sent;
+      const { caller, repetition, body } = sent;
       const { origin } = server;
       const path = route.upstreamPath(target.path);
       const method = request.method ?? 'GET';
       const credential =
-        token && authorizations.of(token, { method, origin, path, nonce: repetition?.takeNonce(origin) });
+        caller && authorizations.of(caller, { method, origin, path, nonce: repetition?.takeNonce(origin) });
       return {
         origin,
         path: path + target.query,

@@ -14,6 +14,8 @@ describe('a route', () => {
       websocket: false,
       scopes: [],
       resource: [],
+      token: 'user',
+      exchange: { scopes: [], resource: [], actor: 'none' },
       timeout: { connect: 5_000, headers: 30_000, idle: 60_000 },
       connections: { max: 4_096, idle: 4_000, maxAge: 60_000, reuse: 'all' },
       replayBody: 65_536,
