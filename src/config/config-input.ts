@@ -567,6 +567,16 @@ export type ConfigInput = {
          * @defaultValue `[]`
          */
         require?: Array<AccessRuleInput> | undefined;
+        /** What a proxy in front that asks `GET /auth/check` gets. */
+        forwardAuth?:
+          | {
+              /**
+               * A secret of at least 32 characters. A proxy that sends it to `GET /auth/check` as
+               * `X-Forward-Auth-Secret` also gets the access token, in `Authorization`. Without one, no proxy does.
+               */
+              authorizationSecret?: string;
+            }
+          | undefined;
         /** How the upstream learns who calls, from the claims of the session. */
         identity?:
           | {

@@ -6,9 +6,9 @@ import { readForwardedRequest } from '../http/inbound/forwarded-request.ts';
 import { isNavigation } from '../http/inbound/navigation.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { Target } from '../http/inbound/target.ts';
-import type { Credential } from '../refresh/credential.ts';
 import type { Identities } from './access-checks.ts';
 import type { Route, Routes } from './routes.ts';
+import type { Caller } from './tokens/caller.ts';
 import type { TokenResolver } from './token-resolver.ts';
 
 /** Where a proxy proves that it may have access tokens. */
@@ -36,10 +36,10 @@ export function createForwardAuth(deps: {
     checkMethod(route, method);
     checkOrigin(forwarded, route, originPolicy);
     const context = { ...requestContextOf(response), target, route: route.config.path };
-    const credential = await tokenResolver.resolve(request, route, context);
-    if (credential === undefined) return [];
-    const identity = (await identities(route)?.(credential.session)) ?? [];
-    return [...identity, ...authorizationOf(request, route, credential)];
+    const caller = await tokenResolver.resolve(request, route, context);
+    if (caller === undefined) return [];
+    const identity = caller.session && (await identities(route)?.(caller.session));
+    return [...(identity ?? []), ...authorizationOf(request, route, caller)];
   };
 
   return async function check(request, response) {
@@ -60,8 +60,6 @@ export function createForwardAuth(deps: {
       if (error.code === 'session_expired') tokenResolver.clearSessionCookie(response);
       const url = error.options.loginUrl ?? loginUrl;
       response.setHeader('X-Login-Url', isNavigation(request) ? withReturnTo(url, target) : url);
-      // An error page is shown at the address of the request itself.
-      response.locals.context = { ...requestContextOf(response), target };
       throw error;
     }
   };
@@ -107,13 +105,17 @@ function checkOrigin(forwarded: ForwardedRequest, { config }: Route, originPolic
  * SECURITY: what the proxy gets here it could also get for a browser, if it passed this path on. So an access token needs a
  * secret that only the proxy has, and a bound token (RFC 9449) never leaves: its proofs are of one request to the upstream.
  */
-function authorizationOf({ headers }: Request, { config }: Route, credential: Credential): string[] {
+function authorizationOf(
+  { headers }: Request,
+  { config }: Route,
+  { accessToken, dpopKey }: Caller,
+): string[] {
   const { authorizationSecret: secret } = config.forwardAuth;
   const sent = headers[SECRET_HEADER];
-  if (secret === undefined || sent === undefined || credential.dpopKey !== undefined) return [];
+  if (secret === undefined || sent === undefined || dpopKey !== undefined) return [];
   if (typeof sent !== 'string' || !timingSafeEqual(digestOf(sent), digestOf(secret)))
     refuse('X-Forward-Auth-Secret is not the secret of this route.');
-  return ['Authorization', `Bearer ${credential.accessToken}`];
+  return accessToken === undefined ? [] : ['Authorization', `Bearer ${accessToken}`];
 }
 
 function digestOf(text: string): Buffer {
