@@ -806,6 +806,18 @@ export type OidcProviderInput = {
       | 'Ed25519';
   };
   /**
+   * How the provider sends the result of a sign-in: `query`, as parameters; or `jwt`, as one signed JWT
+   * (JARM). Anything else is then refused.
+   * @defaultValue `query`
+   */
+  responseMode?: 'query' | 'jwt' | undefined;
+  /**
+   * `fapi2` refuses a configuration that is laxer than the FAPI 2.0 Security Profile; it changes no
+   * other key.
+   * @defaultValue `none`
+   */
+  profile?: 'none' | 'fapi2' | undefined;
+  /**
    * Where a sign-out leads instead of the provider's `end_session_endpoint`, with the placeholders
    * `{clientId}` and `{returnTo}`. The values are percent-encoded; `{returnTo}` is
    * `login.postLogoutReturnTo` as an absolute URL.

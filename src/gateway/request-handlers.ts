@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
 import { stepUpLimitsOf } from '../config/step-up-limits.ts';
+import type { BreakerState } from '../observability/metrics/services.ts';
 import { createIdentities } from '../access/identities.ts';
 import { createProxyTrust } from '../http/inbound/client-address.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
@@ -34,6 +35,8 @@ export type RequestHandlers = {
   readonly spa: RequestHandler;
   readonly apiUpgrade: UpgradeStep;
   readonly spaUpgrade: UpgradeStep;
+  /** The breakers of the routes, for metrics. */
+  readonly breakers: () => readonly BreakerState[];
 };
 
 /** The routes and the connections to their upstreams. */
@@ -149,5 +152,6 @@ export function createRequestHandlers(
     spa: devServer?.handler ?? files ?? ((_request, _response, next) => next()),
     apiUpgrade: upgrades.open,
     spaUpgrade: devServer?.upgrade ?? (async () => false),
+    breakers: forwarder.breakers,
   };
 }
