@@ -3,9 +3,10 @@ import type { StepUpRequirement } from '../../errors.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
+import type { BreakerState } from '../../observability/metrics/services.ts';
 import type { WriteBatch } from '../../performance/write-batch.ts';
 import type { TokenRefresher } from '../../refresh/token-refresher.ts';
-import type { AccessChecks } from '../access-checks.ts';
+import type { AccessChecks, Identities } from '../access-checks.ts';
 import type { RequestBody } from '../request/body.ts';
 import { createRequestHeaderPolicy } from '../request/headers.ts';
 import type { EventStreams } from '../response/event-streams.ts';
@@ -30,6 +31,8 @@ export type AdmittedRequest = {
   readonly response: ServerResponse;
   readonly context: RequestContext;
   readonly route: Route;
+  /** Who calls, as header fields: see {@link Identities}. */
+  readonly identity: readonly string[] | undefined;
   readonly body: RequestBody;
 };
 
@@ -37,6 +40,8 @@ export type AdmittedRequest = {
 export type Forwarder = {
   /** Settles when the browser has its response, or has disconnected. Rejects without a response of the upstream. */
   forward(admitted: AdmittedRequest, caller: Caller | undefined): Promise<void>;
+  /** The breaker of each route, for metrics. */
+  breakers(): readonly BreakerState[];
 };
 
 type ForwarderDeps = {
@@ -46,6 +51,7 @@ type ForwarderDeps = {
   slots: RouteSlots;
   refresher: TokenRefresher;
   accessChecks: AccessChecks;
+  identities: Identities;
   actionOn: ActionOn;
   authorizations: Authorizations;
   metrics: Metrics;
@@ -66,7 +72,12 @@ type Attempt = [
 ];
 
 /** A token for a replay, and the attempt of the route's breaker that gets its outcome. */
-type RefreshedCaller = { readonly caller: Caller; readonly attempt: RefusalAttempt };
+type RefreshedCaller = {
+  readonly caller: Caller;
+  /** Who calls, by the claims that the refresh left. */
+  readonly identity?: readonly string[] | undefined;
+  readonly attempt: RefusalAttempt;
+};
 
 /** The replay of one request. */
 type Replay = {
@@ -92,6 +103,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     slots,
     refresher,
     accessChecks,
+    identities,
     actionOn,
     authorizations,
     metrics,
@@ -103,6 +115,13 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   const routeContextOf = forEachRoute(deps.routes.all, (route) => createRouteContext(route, deps));
 
   return {
+    breakers: () =>
+      deps.routes.all.map((route) => ({
+        breaker: 'upstream_401',
+        route: route.config.path,
+        isOpen: breakerOf(route).isOpen(),
+      })),
+
     async forward(admitted, caller) {
       const { request, response, route, body } = admitted;
       const replay = createReplay();
@@ -138,7 +157,8 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
           renewalOf(refreshed.caller)?.refusedAgain(route.config.path);
           return undefined;
         };
-        await call([admitted, refreshed.caller, body.again() ?? null, inspectReplay, repetition]);
+        const replayed = { ...admitted, identity: refreshed.identity };
+        await call([replayed, refreshed.caller, body.again() ?? null, inspectReplay, repetition]);
       } finally {
         replay.close();
       }
@@ -170,11 +190,16 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       metrics.upstream401('passed');
       return undefined;
     }
-    return refreshing.then((refreshed) => {
+    return refreshing.then(async (refreshed) => {
       if (refreshed !== undefined) {
-        replay.set(refreshed);
+        const { route } = admitted;
         const { session } = refreshed.caller;
-        if (session !== undefined) accessChecks(admitted.route)?.check(session);
+        replay.set(refreshed);
+        if (session !== undefined) {
+          accessChecks(route)?.check(session);
+          const identity = await identities(route)?.(session);
+          if (identity !== undefined) replay.set({ ...refreshed, identity });
+        }
         return 'discard';
       }
       metrics.upstream401('passed');
@@ -272,14 +297,19 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   ): Promise<ForwardResult> {
     const { response, context, route } = admitted;
     const routeContext = routeContextOf(route);
+    const startedAtMs = performance.now();
     return forward({
       dispatcher: () => upstreams.of(route, server),
       call: routeContext.callOf(admitted, server, { caller, repetition, body }),
       ...(onConnected !== undefined && { onConnected }),
       response,
       writer: createResponseWriter(response, routeContext.writerPolicy, context.requestId, writeBatch),
-      inspect:
-        repetition === undefined ? inspect : (head) => inspectBound(head, server.origin, repetition, inspect),
+      inspect(head) {
+        metrics.upstreamResponse(route.config.path, (performance.now() - startedAtMs) / 1000);
+        return repetition === undefined
+          ? inspect(head)
+          : inspectBound(head, server.origin, repetition, inspect);
+      },
       slots: slots(route),
       writeBatch,
     });
@@ -322,7 +352,7 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
   return {
     writerPolicy,
     callOf(
-      { request, context }: AdmittedRequest,
+      { request, context, identity }: AdmittedRequest,
       server: UpstreamServer,
       sent: {
         caller: Caller | undefined;
@@ -341,7 +371,12 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
         origin,
         path: path + target.query,
         method,
-        headers: requestHeadersFor(server)(request.rawHeaders, { credential, clientAddress, requestId }),
+        headers: requestHeadersFor(server)(request.rawHeaders, {
+          credential,
+          identity,
+          clientAddress,
+          requestId,
+        }),
         body,
         // SECURITY: an upstream that leaves a body unread parses the rest of it as the next request on its connection.
         reset: body !== null && connections.reuse === 'bodiless',

@@ -79,6 +79,8 @@ export type Tunnels = {
   open(ends: Parameters<typeof createTunnel>, openedBy: OpenedBy | undefined): Tunnel;
   /** Closes those that the routes no longer permit with 1012, "service restart", and later ones as they open. */
   closeWithdrawn(isWithdrawn: IsWithdrawn): void;
+  /** How many are open. */
+  count(): number;
   /** Closes every tunnel with 1001, "going away". */
   closeAll(): void;
 };
@@ -108,6 +110,7 @@ export function createTunnels(): Tunnels {
       for (const [tunnel, openedBy] of tunnels)
         if (openedBy && isWithdrawn(openedBy)) tunnel.close(SERVICE_RESTART);
     },
+    count: () => tunnels.size,
     closeAll() {
       goingAway = true;
       for (const tunnel of tunnels.keys()) tunnel.close(GOING_AWAY);
