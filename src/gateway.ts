@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
+import { startMinuteHistory } from './admin/activity.ts';
 import { createReadiness } from './admin/readiness.ts';
 import { noPeers, type PeerWorkers, type Snapshot } from './admin/snapshot.ts';
 import { createApps } from './app.ts';
@@ -12,6 +13,7 @@ import { createCore, withConfig, type Core, type CoreOverrides } from './gateway
 import { createGenerations, type Generation, type GenerationProvider } from './gateway/generation.ts';
 import type { HostSessions } from './gateway/host-session.ts';
 import { createSharedState } from './gateway/shared-state.ts';
+import { recentProblems } from './observability/log.ts';
 import type { ExpressClasses } from './performance/express-classes.ts';
 import { configSchema } from './provider/read-config.ts';
 import { offersWebSocket } from './proxy/websocket/handshake.ts';
@@ -61,7 +63,7 @@ type Overrides = CoreOverrides & { peers?: PeerWorkers };
  */
 export function createGateway(config: Config, { peers = noPeers, ...overrides }: Overrides = {}): Gateway {
   const core = createCore(config, overrides);
-  const { log, metrics, audit, keyRing, signingKeys } = core;
+  const { log, metrics, audit, keyRing, signingKeys, clock } = core;
   const currentConfig = () => current.core.config;
   const currentProvider = () => current.provider;
 
@@ -69,18 +71,24 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   const shared = createSharedState(core, backends, { config: currentConfig, provider: currentProvider });
   const apps = createApps();
   const readiness = createReadiness({ ...backends, provider: currentProvider });
+  const history = startMinuteHistory({ read: () => metrics.registry.getMetricsAsJSON(), clock });
   const snapshot = async () => ({
     checks: readiness.checks(),
     metrics: await metrics.registry.getMetricsAsJSON(),
+    activity: {
+      minutes: history.minutes,
+      bounds: history.bounds,
+      problems: recentProblems(log),
+      audit: audit.recent(),
+    },
   });
   const generations = createGenerations({
     backends,
     shared,
     apps,
     async snapshots() {
-      const own = await metrics.registry.getMetricsAsJSON();
-      const others = await peers.exchangeSnapshots(own);
-      return { own: { checks: readiness.checks(), metrics: own }, peers: others };
+      const own = await snapshot();
+      return { own, peers: await peers.exchangeSnapshots(own.metrics) };
     },
   });
   /** What serves new requests. A reload replaces it in one assignment. */
@@ -173,6 +181,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
       current.provider.close();
       backends.locks.close();
       await Promise.all([current.routing.upstreams.close(), backends.store.close()]);
+      history.stop();
       metrics.close();
     },
   };

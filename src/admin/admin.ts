@@ -9,7 +9,15 @@ import type { Logger } from '../observability/log.ts';
 import type { CallAudit } from './call-audit.ts';
 import { consolePage } from './console.ts';
 import { respondJson, type Page, type Pages } from './page.ts';
-import { mergeChecks, mergeMetrics, METRICS_TYPE, scrapeMetrics, type Snapshots } from './snapshot.ts';
+import { mergeActivity } from './activity.ts';
+import {
+  activitiesOf,
+  mergeChecks,
+  mergeMetrics,
+  METRICS_TYPE,
+  scrapeMetrics,
+  type Snapshots,
+} from './snapshot.ts';
 import type { TokenCheck } from './token-check.ts';
 
 /**
@@ -40,6 +48,13 @@ export function createAdmin(deps: {
         const checks = mergeChecks([own, ...(peers?.snapshots ?? [])]);
         const ready = checks.every(({ ok }) => ok);
         respondJson(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', checks });
+      },
+    },
+    '/history': {
+      async GET(response) {
+        const { own, peers } = await snapshots();
+        const { minutes, bounds } = mergeActivity(activitiesOf({ own, peers }));
+        respondJson(response, 200, { minutes, bounds, hasAdministration: tokenCheck !== undefined });
       },
     },
     '/metrics': {

@@ -1,10 +1,16 @@
 import { AggregatorRegistry, Gauge, Registry, type MetricObject } from 'prom-client';
+import type { Activity } from './activity.ts';
 import type { Check } from './readiness.ts';
 
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
 /** The checks and metrics of one process, as plain data that can be sent between processes. */
-export type Snapshot = { readonly checks: readonly Check[]; readonly metrics: readonly MetricObject[] };
+export type Snapshot = {
+  readonly checks: readonly Check[];
+  readonly metrics: readonly MetricObject[];
+  /** Absent for a process that did not respond or has ended. */
+  readonly activity?: Activity | undefined;
+};
 
 /** What a process learns of its peer workers. */
 export type PeerSnapshots = {
@@ -70,4 +76,9 @@ export async function scrapeMetrics(workers: { responding: number; missing: numb
   gauge.set({ state: 'responding' }, workers.responding);
   gauge.set({ state: 'missing' }, workers.missing);
   return registry.metrics();
+}
+
+/** What all processes remember of the last hour. */
+export function activitiesOf({ own, peers }: Snapshots): readonly Activity[] {
+  return [own, ...(peers?.snapshots ?? [])].flatMap(({ activity }) => activity ?? []);
 }

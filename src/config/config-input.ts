@@ -579,6 +579,38 @@ export type ConfigInput = {
          * @defaultValue `[]`
          */
         require?: Array<AccessRuleInput> | undefined;
+        /** How the upstream learns who calls, from the claims of the session. */
+        identity?:
+          | {
+              /**
+               * Header fields with claims of the session: each name with a JSON Pointer (RFC 6901). A client's own
+               * fields of these names never pass. Values are percent-encoded UTF-8; lists are joined by commas. A
+               * claim that is missing, or no text, number, boolean or list of those, sends no field.
+               * @defaultValue `{}`
+               */
+              headers?: Record<string, string> | undefined;
+              /**
+               * A short-lived JWT about the person, signed with the first of `keys`, for upstreams that cannot check
+               * access tokens.
+               */
+              jwt?: {
+                /** The header field of the JWT. A client's own field of this name never passes. */
+                header: string;
+                /** Its `aud`, which the upstream must check. */
+                audience: string;
+                /**
+                 * The claims of the session that it has, by their names.
+                 * @defaultValue `[sub]`
+                 */
+                claims?: Array<string> | undefined;
+                /**
+                 * How long it is valid, from `10s` to `10m`. The gateway sends one until a quarter of this is left.
+                 * @defaultValue `60s`
+                 */
+                lifetime?: string | undefined;
+              };
+            }
+          | undefined;
       }>
     | undefined;
   /**
@@ -756,6 +788,25 @@ export type OidcProviderInput = {
    * @defaultValue `auto`
    */
   par?: 'auto' | 'required' | 'off' | undefined;
+  /**
+   * Signs authorization requests, pushed or not (RFC 9101), and with `provider.login: decoupled` those
+   * of OpenID CIBA.
+   */
+  requestObject?: {
+    /** The algorithm with which the first of `keys` signs requests. */
+    signingAlg:
+      | 'RS256'
+      | 'RS384'
+      | 'RS512'
+      | 'PS256'
+      | 'PS384'
+      | 'PS512'
+      | 'ES256'
+      | 'ES384'
+      | 'ES512'
+      | 'EdDSA'
+      | 'Ed25519';
+  };
   /**
    * Where a sign-out leads instead of the provider's `end_session_endpoint`, with the placeholders
    * `{clientId}` and `{returnTo}`. The values are percent-encoded; `{returnTo}` is

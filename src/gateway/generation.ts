@@ -122,6 +122,7 @@ export function createGenerations(deps: {
       shared,
       provider,
       sessions: sessionServices.sessions,
+      store: backends.store,
       snapshots,
     });
     const hostSessions = createHostSessions(core, sessionServices);

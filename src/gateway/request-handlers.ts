@@ -2,8 +2,9 @@ import type { RequestHandler } from 'express';
 import { stepUpLimitsOf } from '../config/step-up-limits.ts';
 import { createAccessTokenVerifier } from '../provider/bearer/access-token-verifier.ts';
 import { createIssuerFetch } from '../provider/bearer/issuer-fetch.ts';
+import { createIdentities } from '../access/identities.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
-import type { AccessChecks } from '../proxy/access-checks.ts';
+import type { AccessChecks, Identities } from '../proxy/access-checks.ts';
 import { createApi } from '../proxy/api-handler.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
@@ -49,7 +50,7 @@ export function createRequestHandlers(
   sessionServices: SessionServices,
   policies: InboundPolicies,
 ): RequestHandlers {
-  const { config, secure, clock, log, metrics } = core;
+  const { config, secure, signingKeys, clock, log, metrics } = core;
   const { sessions, refresher, stepUpLinks, clientTokens, exchangedTokens, issuer } = sessionServices;
   const { access, accessLog, originPolicy, rateLimits } = policies;
   const { baseUrl, provider, spa } = config;
@@ -59,6 +60,9 @@ export function createRequestHandlers(
     routes.all.map((route) => [route, access.ofRoute(route.config, ownAudienceOf(route))]),
   );
   const accessChecks: AccessChecks = (route) => accessOf.get(route);
+  const identityOf = createIdentities(config, { keys: signingKeys, clock });
+  const identityByRoute = new Map(routes.all.map((route) => [route, identityOf(route.config)]));
+  const identities: Identities = (route) => identityByRoute.get(route);
   const tokenResolver = createTokenResolver({
     sessions,
     refresher,
@@ -98,6 +102,7 @@ export function createRequestHandlers(
     slots,
     refresher,
     accessChecks,
+    identities,
     actionOn,
     authorizations,
     metrics,
@@ -117,6 +122,7 @@ export function createRequestHandlers(
     slots,
     relay: upgradeRelay,
     stepUpLinks,
+    identities,
     actionOn,
     authorizations,
     clock,
@@ -136,6 +142,7 @@ export function createRequestHandlers(
       originPolicy,
       tokenResolver,
       concurrencyLimit,
+      identities,
       forwarder,
       sessionBound: createSessionBoundResponses(endWatcher),
       stepUpLinks,

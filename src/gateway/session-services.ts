@@ -48,6 +48,7 @@ export function createSessionServices(
     remembered: session.cache.maxEntries,
   });
   const sessions = createSessions({
+    issuer: provider.issuer,
     store,
     cache,
     tickets,
@@ -68,6 +69,7 @@ export function createSessionServices(
   const semaphore = createSemaphore(refresh.maxConcurrent);
   const suppression = createRefreshSuppression({ sessions, locks, lockWaitMs, clock });
   const refresher = createTokenRefresher({
+    issuer: provider.issuer,
     sessions,
     callTokenEndpoint: createTokenEndpointCall({
       provider,

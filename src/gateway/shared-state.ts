@@ -57,7 +57,12 @@ export function createSharedState(
     cache: createReadCache({ store, clock, ...config.session.cache }),
     pendingWrites: createPendingWrites({ store, clock, log }),
     revocations: createRevocations({
-      provider: { revoke: (refreshToken) => current.provider().revoke(refreshToken) },
+      provider: {
+        get issuer() {
+          return current.provider().issuer;
+        },
+        revoke: (refreshToken) => current.provider().revoke(refreshToken),
+      },
       durable: outbox,
       get leaseMs() {
         return revocationLeaseMs(current.config().provider);

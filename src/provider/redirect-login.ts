@@ -1,7 +1,7 @@
 import * as oauth from 'openid-client';
 import type { StepUpRequirement } from '../errors.ts';
 import type { DpopKey } from '../dpop/key.ts';
-import type { DpopHandles } from './dpop-handles.ts';
+import type { DpopHandles } from './dpop/handles.ts';
 import { PAR_ENDPOINT, type BuildAuthorizationUrl } from './authorization/request.ts';
 import { loginFailure, loginRefused, stepUpFailure } from './login-failure.ts';
 import type { LoginAttempt, RedirectLogin, SignIn } from './provider.ts';

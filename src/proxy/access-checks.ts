@@ -9,3 +9,9 @@ export type RouteAccess = {
   check(session: SessionView): void;
   checkToken(claims: Readonly<Record<string, unknown>>): void;
 };
+
+/** How a route tells its upstream who calls; undefined for a route that does not. */
+export type Identities = (route: Route) => RouteIdentity | undefined;
+
+/** The header fields that tell who calls, as a flat list of names and values. */
+export type RouteIdentity = (session: SessionView) => Promise<readonly string[]>;

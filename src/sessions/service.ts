@@ -78,6 +78,8 @@ export type Sessions = SessionLookup &
 export type Replacement = { result: ReplaceResult; record: SessionRecord; saved: Promise<unknown> };
 
 type SessionsDeps = {
+  /** The issuer of new tokens. */
+  issuer: string;
   store: SessionStore;
   cache: ReadCache;
   tickets: Tickets;
@@ -103,7 +105,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const viewOf = (record: SessionRecord) => sessionView(record, deps.claimSelection?.names());
 
   const revoke = (refreshToken: string | undefined) => {
-    if (refreshToken !== undefined) void revocations.revoke(refreshToken);
+    if (refreshToken !== undefined) void revocations.revoke({ refreshToken, issuer: deps.issuer });
   };
 
   const logDroppedTokens = (key: string) => {

@@ -107,7 +107,11 @@ describe('docs/endpoints.md', () => {
   });
 
   it('docs/endpoints.md describes exactly the endpoints of the admin listener', () => {
-    const pages = ['src/admin/admin.ts', 'src/admin/session-endpoints.ts'].flatMap((file) =>
+    const pages = [
+      'src/admin/admin.ts',
+      'src/admin/session-endpoints.ts',
+      'src/admin/operator-pages.ts',
+    ].flatMap((file) =>
       Array.from(read(file).matchAll(/^ {4}'(\/[^']*)': \{$(.*?)^ {4}\},$/gms), ([, path, methods = '']) =>
         Array.from(methods.matchAll(/^ {6}(?:async )?([A-Z]+)\b/gm), ([, method]) => `${method} ${path}`),
       ).flat(),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { duration } from '../values/duration.ts';
+import { identitySchema } from './access/identity.ts';
 import { accessRules } from './access/rule.ts';
 import { headerNames, requestHeadersToSet, responseHeadersToSet } from './headers.ts';
 import { pathPrefix } from '../values/path.ts';
@@ -166,4 +167,7 @@ export const routeSchema = section({
       see: '[Access](access.md)',
       example: [{ claim: '/realm_access/roles', contains: 'admin' }],
     }),
+  identity: identitySchema
+    .prefault({})
+    .meta({ description: 'How the upstream learns who calls, from the claims of the session.' }),
 }).meta({ description: 'One API: its path, its upstream and what is forwarded.' });

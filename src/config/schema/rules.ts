@@ -6,6 +6,7 @@ import { foldPath, isUnder } from '../values/path.ts';
 import { isInsecure } from '../values/url.ts';
 import type { DeclaredKey } from './declaration/declared-keys.ts';
 import type { ProviderSectionKind } from './provider-section.ts';
+import { routeAccessRules } from './access/rules.ts';
 import { redisAccessRules } from './redis-rules.ts';
 import type { Config } from './sections.ts';
 import { routeTokenRules } from './token/rules.ts';
@@ -57,7 +58,7 @@ const rules: readonly Rule[] = [
   distinctPaths,
   routesBesideLogin,
   checkedParameters,
-  rulesNeedSession,
+  routeAccess,
 ];
 
 /** URLs of keys declared with `url: true` are https, unless they lead to this machine. */
@@ -182,14 +183,13 @@ function* checkedParameters({ login, provider }: Config, { isValid }: RuleContex
   }
 }
 
-/** Without a session there are no claims to judge. */
-function* rulesNeedSession({ routes }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+/** The rules of a route about the claims of a session. */
+function* routeAccess({ routes, keys }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('routes', -1)) return;
+  const canSign = !isValid('keys') || keys.length > 0;
   for (const [index, route] of routes.entries()) {
-    if (!isValid('routes', index, 'auth') || !isValid('routes', index, 'require')) continue;
-    if (route.auth !== 'none' || route.require.length === 0) continue;
-    const message = 'a route with auth: none has no session whose claims could be judged; remove it';
-    yield { path: ['routes', index, 'require'], message };
+    const issues = routeAccessRules(route, canSign, (...path) => isValid('routes', index, ...path));
+    for (const { path, message } of issues) yield { path: ['routes', index, ...path], message };
   }
 }
 

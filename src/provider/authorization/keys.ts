@@ -1,5 +1,7 @@
 import type { z } from 'zod';
+import { section } from '../../config/schema/declaration/section.ts';
 import { oneOf } from '../../config/values/scalar.ts';
+import { signingAlgorithms } from '../../config/values/secrets/private-key.ts';
 
 /** How the gateway sends authorization requests, and how it gets the responses. */
 export const authorizationKeys = {
@@ -9,6 +11,18 @@ export const authorizationKeys = {
     details: 'With `required`, a provider that does not offer it is not used.',
     see: '[FAPI 2.0](fapi.md)',
   }),
+  requestObject: section({
+    signingAlg: oneOf(signingAlgorithms).meta({
+      description: 'The algorithm with which the first of `keys` signs requests.',
+      example: 'PS256',
+    }),
+  })
+    .exactOptional()
+    .meta({
+      description:
+        'Signs authorization requests, pushed or not (RFC 9101), and with `provider.login: decoupled` those of OpenID CIBA.',
+      see: '[Signed requests](fapi.md#signed-requests)',
+    }),
 };
 
 /** The configuration of {@link authorizationKeys}. */

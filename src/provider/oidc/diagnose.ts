@@ -1,5 +1,6 @@
 import type { ServerMetadata } from 'openid-client';
 import { diagnoseAuthorization } from '../authorization/diagnose.ts';
+import { diagnoseDpop } from '../dpop/diagnose.ts';
 import { checkResult, type CheckResult } from '../check-result.ts';
 import { CONFIGURABLE_ENDPOINTS } from './metadata-source.ts';
 import type { OidcProviderConfig } from './schema.ts';
@@ -21,6 +22,7 @@ export function diagnoseOidc(
     ...(config.login === 'decoupled' ? [decoupled(server)] : []),
     client(server, config),
     ...(hasRedirect ? [pkce(server), ...diagnoseAuthorization(server, config)] : []),
+    ...diagnoseDpop(server, config),
     signing(server, config),
     scopes(server, config),
     refresh(server, config),

@@ -1,5 +1,5 @@
 import * as oauth from 'openid-client';
-import { withOneDeadline, type DpopHandles } from '../dpop-handles.ts';
+import { withOneDeadline, type DpopHandles } from '../dpop/handles.ts';
 import type { ProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
 import { detachIdToken, detachTokens } from '../token-response.ts';

@@ -2,12 +2,15 @@ import * as oauth from 'openid-client';
 import type { DpopKey } from '../../dpop/key.ts';
 import { GatewayError } from '../../errors.ts';
 import { forAudience } from '../audience-parameters.ts';
+import { createBackchannelRequest } from '../authorization/backchannel-request.ts';
 import { createAuthorizationRequest } from '../authorization/request.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
 import { createTokenGrants } from '../grants/create-token-grants.ts';
-import { createDpopHandles } from '../dpop-handles.ts';
+import { createDpopHandles } from '../dpop/handles.ts';
+import { createLimitedWarning } from '../../observability/log-limit.ts';
+import { OUTAGE_REPORT_INTERVAL_MS } from '../../timing.ts';
 import { createProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
 import { loginRefused, providerUnavailable } from '../login-failure.ts';
@@ -44,6 +47,11 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
   const client = async () => (await discovery.get()).client;
   const parameters = { ...config.authorizationParams, scope: config.scopes.join(' ') };
 
+  const warnOfUnusable = createLimitedWarning({
+    log,
+    intervalMs: OUTAGE_REPORT_INTERVAL_MS,
+    clock: deps.clock,
+  });
   let lastUnverifiable: string | undefined;
   const reportUnverifiable = (cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : undefined;
@@ -65,7 +73,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       parameters,
       protocol: 'openid',
       dpop,
-      buildUrl: createAuthorizationRequest(config),
+      buildUrl: createAuthorizationRequest(config, deps.signingKeys),
       readSignIn: async (json, sent) => readSignIn(await discovery.get(), { json, ...sent }),
       clock: deps.clock,
     }),
@@ -77,6 +85,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
             endpoint: 'backchannel authentication endpoint',
             parameters,
             grant: CIBA_GRANT,
+            sign: createBackchannelRequest(config, deps.signingKeys),
             dpop,
             readSignIn: async (json, sentAtMs, dpopKey) =>
               readSignIn(await discovery.get(), {
@@ -119,6 +128,11 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
           dpop.of(refreshClient, dpopKey),
         );
         const tokenResponse = readRefreshResponse(json, { isBound: dpopKey !== undefined });
+        if (dpopKey !== undefined && tokenResponse.accessToken === undefined)
+          warnOfUnusable(
+            {},
+            'the provider returned no bound access token for a session with DPoP; using none',
+          );
         if (tokenResponse.idToken === undefined)
           return { kind: 'refreshed', tokenResponse, claims: undefined, sentAtMs };
         const verdict = await found.idTokens.ofRefresh(tokenResponse.idToken, { subject });

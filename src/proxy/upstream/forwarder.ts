@@ -5,7 +5,7 @@ import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { WriteBatch } from '../../performance/write-batch.ts';
 import type { TokenRefresher } from '../../refresh/token-refresher.ts';
-import type { AccessChecks } from '../access-checks.ts';
+import type { AccessChecks, Identities } from '../access-checks.ts';
 import type { RequestBody } from '../request/body.ts';
 import { createRequestHeaderPolicy } from '../request/headers.ts';
 import type { EventStreams } from '../response/event-streams.ts';
@@ -30,6 +30,8 @@ export type AdmittedRequest = {
   readonly response: ServerResponse;
   readonly context: RequestContext;
   readonly route: Route;
+  /** Who calls, as header fields: see {@link Identities}. */
+  readonly identity: readonly string[] | undefined;
   readonly body: RequestBody;
 };
 
@@ -46,6 +48,7 @@ type ForwarderDeps = {
   slots: RouteSlots;
   refresher: TokenRefresher;
   accessChecks: AccessChecks;
+  identities: Identities;
   actionOn: ActionOn;
   authorizations: Authorizations;
   metrics: Metrics;
@@ -66,7 +69,12 @@ type Attempt = [
 ];
 
 /** A token for a replay, and the attempt of the route's breaker that gets its outcome. */
-type RefreshedCaller = { readonly caller: Caller; readonly attempt: RefusalAttempt };
+type RefreshedCaller = {
+  readonly caller: Caller;
+  /** Who calls, by the claims that the refresh left. */
+  readonly identity?: readonly string[] | undefined;
+  readonly attempt: RefusalAttempt;
+};
 
 /** The replay of one request. */
 type Replay = {
@@ -92,6 +100,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     slots,
     refresher,
     accessChecks,
+    identities,
     actionOn,
     authorizations,
     metrics,
@@ -138,7 +147,8 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
           renewalOf(refreshed.caller)?.refusedAgain(route.config.path);
           return undefined;
         };
-        await call([admitted, refreshed.caller, body.again() ?? null, inspectReplay, repetition]);
+        const replayed = { ...admitted, identity: refreshed.identity };
+        await call([replayed, refreshed.caller, body.again() ?? null, inspectReplay, repetition]);
       } finally {
         replay.close();
       }
@@ -170,11 +180,16 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       metrics.upstream401('passed');
       return undefined;
     }
-    return refreshing.then((refreshed) => {
+    return refreshing.then(async (refreshed) => {
       if (refreshed !== undefined) {
-        replay.set(refreshed);
+        const { route } = admitted;
         const { session } = refreshed.caller;
-        if (session !== undefined) accessChecks(admitted.route)?.check(session);
+        replay.set(refreshed);
+        if (session !== undefined) {
+          accessChecks(route)?.check(session);
+          const identity = await identities(route)?.(session);
+          if (identity !== undefined) replay.set({ ...refreshed, identity });
+        }
         return 'discard';
       }
       metrics.upstream401('passed');
@@ -317,7 +332,7 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
   return {
     writerPolicy,
     callOf(
-      { request, context }: AdmittedRequest,
+      { request, context, identity }: AdmittedRequest,
       server: UpstreamServer,
       sent: {
         caller: Caller | undefined;
@@ -336,7 +351,12 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
         origin,
         path: path + target.query,
         method,
-        headers: requestHeadersFor(server)(request.rawHeaders, { credential, clientAddress, requestId }),
+        headers: requestHeadersFor(server)(request.rawHeaders, {
+          credential,
+          identity,
+          clientAddress,
+          requestId,
+        }),
         body,
         // SECURITY: an upstream that leaves a body unread parses the rest of it as the next request on its connection.
         reset: body !== null && connections.reuse === 'bodiless',

@@ -130,6 +130,11 @@ export function createMemoryStore(deps: {
       }
     },
 
+    async scan() {
+      const live = [...records.keys()].map(getLive).filter((record) => record !== undefined);
+      return { sessions: live.map(({ data }) => data), next: undefined };
+    },
+
     async beginGeneration() {
       generation = Math.max(clock(), generation + 1);
       announce(undefined);

@@ -72,6 +72,12 @@ export type SessionStore = {
    */
   removeSealedBy(secrets: RemovedSecrets): AsyncIterable<SealedSession>;
 
+  /**
+   * A batch of all sessions in no particular order; the next one follows with `next`. Sessions may repeat, and those that this
+   * process cannot open are left out.
+   */
+  scan(after?: string): Promise<{ sessions: readonly SessionData[]; next: string | undefined }>;
+
   /** Begins a new generation, which ends every existing session without touching their records. */
   beginGeneration(): Promise<void>;
   /** The current generation as this process knows it; up to date after a load. 0 is the first. */

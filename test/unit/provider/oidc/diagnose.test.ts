@@ -55,6 +55,15 @@ describe('the diagnosis of an OpenID provider', () => {
   });
 
   it.each([
+    [{ dpop_signing_alg_values_supported: ['ES256', 'EdDSA'] }, /^ok: access tokens are bound/],
+    [{ dpop_signing_alg_values_supported: ['RS256'] }, /^failed: .* the provider accepts RS256$/],
+    [{}, /^warning: not announced/],
+  ])('compares provider.dpop with the algorithms %j', (server, expected) => {
+    expect(results(server, { dpop: true })['DPoP']).toMatch(expected);
+    expect(results(server)['DPoP']).toBeUndefined();
+  });
+
+  it.each([
     [
       'grants',
       { grant_types_supported: ['implicit', 'refresh_token'] },

@@ -60,3 +60,17 @@ describe('provider.clientAuthentication', () => {
     },
   );
 });
+
+describe('provider.requestObject', () => {
+  const provider = { ...minimal.provider, requestObject: { signingAlg: 'PS256' } };
+
+  it('needs a key that can sign with its algorithm', () => {
+    expect(problemsWith({ provider })).toEqual([
+      expect.stringMatching(/^provider\.requestObject: needs a key that signs: set keys/),
+    ]);
+    expect(problemsWith({ provider, keys: [{ key: pem('P-256') }] })).toEqual([
+      'provider.requestObject.signingAlg: expected one of ES256, which keys[0] can sign, got "PS256"',
+    ]);
+    expect(() => problemsWith({ provider, keys: [{ key: pem('rsa') }] })).toThrow('was accepted');
+  });
+});
