@@ -579,6 +579,16 @@ export type ConfigInput = {
          * @defaultValue `[]`
          */
         require?: Array<AccessRuleInput> | undefined;
+        /** What a proxy in front that asks `GET /auth/check` gets. */
+        forwardAuth?:
+          | {
+              /**
+               * A secret of at least 32 characters. A proxy that sends it to `GET /auth/check` as
+               * `X-Forward-Auth-Secret` also gets the access token, in `Authorization`. Without one, no proxy does.
+               */
+              authorizationSecret?: string;
+            }
+          | undefined;
         /** How the upstream learns who calls, from the claims of the session. */
         identity?:
           | {
@@ -807,6 +817,18 @@ export type OidcProviderInput = {
       | 'EdDSA'
       | 'Ed25519';
   };
+  /**
+   * How the provider sends the result of a sign-in: `query`, as parameters; or `jwt`, as one signed JWT
+   * (JARM). Anything else is then refused.
+   * @defaultValue `query`
+   */
+  responseMode?: 'query' | 'jwt' | undefined;
+  /**
+   * `fapi2` refuses a configuration that is laxer than the FAPI 2.0 Security Profile; it changes no
+   * other key.
+   * @defaultValue `none`
+   */
+  profile?: 'none' | 'fapi2' | undefined;
   /**
    * Where a sign-out leads instead of the provider's `end_session_endpoint`, with the placeholders
    * `{clientId}` and `{returnTo}`. The values are percent-encoded; `{returnTo}` is

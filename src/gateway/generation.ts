@@ -7,6 +7,7 @@ import type { Config } from '../config/schema/schema.ts';
 import { createAccessLogMiddleware } from '../http/access-log.ts';
 import { createGuardMiddleware } from '../http/inbound/guard.ts';
 import { createProblemMiddleware } from '../http/problem/middleware.ts';
+import type { BreakerState } from '../observability/metrics/services.ts';
 import { createProvider } from '../provider/kinds.ts';
 import type { Provider } from '../provider/provider.ts';
 import { createUpgradePipeline, type UpgradeListener } from '../upgrade-pipeline.ts';
@@ -31,6 +32,8 @@ export type Generation = {
   readonly upgrade: UpgradeListener;
   readonly admin: RequestListener;
   readonly hostSessions: HostSessions;
+  /** Its circuit breakers, for metrics. */
+  readonly breakers: () => readonly BreakerState[];
   /** What the reusable parts were created with. */
   readonly settings: { readonly provider: unknown; readonly sessions: unknown; readonly routes: unknown };
 };
@@ -66,7 +69,7 @@ export function createGenerations(deps: {
   };
 
   const create: Generations['create'] = (core, { provider, settings: providerSettings }, former) => {
-    const { config, log, secure } = core;
+    const { config, log, metrics, secure } = core;
     const { prefix } = config.login;
     const redirectUri = redirectUriOf(config);
     // The key ring and the cache follow the configuration by themselves.
@@ -91,9 +94,9 @@ export function createGenerations(deps: {
       redirectLogin: provider.redirectLogin,
     });
     const { guard, accessLog, problems, navigationErrors } = policies;
-    const handlers = createRequestHandlers(core, shared, routing, sessionServices, policies);
+    const handlers = createRequestHandlers(core, shared, routing, sessionServices, policies, loginUrl);
     const app = apps.create({
-      accessLog: createAccessLogMiddleware(accessLog),
+      accessLog: createAccessLogMiddleware(accessLog, metrics),
       guard: createGuardMiddleware(guard),
       authPrefix: prefix,
       auth: createAuthEndpoints({
@@ -102,12 +105,13 @@ export function createGenerations(deps: {
         provider,
         sessionServices,
         policies,
+        check: handlers.check,
         loginUrl,
         redirectUri,
       }),
       api: handlers.api,
       spa: handlers.spa,
-      problem: createProblemMiddleware({ problems, navigationErrors, log }),
+      problem: createProblemMiddleware({ problems, navigationErrors, log, metrics }),
     });
     const upgrade = createUpgradePipeline({
       guard,
@@ -116,6 +120,7 @@ export function createGenerations(deps: {
       problems,
       accessLog,
       log,
+      metrics,
     });
     const admin = createAdminListener({
       core,
@@ -126,7 +131,19 @@ export function createGenerations(deps: {
       snapshots,
     });
     const hostSessions = createHostSessions(core, sessionServices);
-    return { core, provider, sessionServices, routing, app, upgrade, admin, hostSessions, settings };
+    const breakers = () => [...sessionServices.breakers(), ...handlers.breakers()];
+    return {
+      core,
+      provider,
+      sessionServices,
+      routing,
+      app,
+      upgrade,
+      admin,
+      hostSessions,
+      breakers,
+      settings,
+    };
   };
 
   return { providerOf, create };

@@ -2,10 +2,13 @@ import type { RequestHandler } from 'express';
 import { stepUpLimitsOf } from '../config/step-up-limits.ts';
 import { createAccessTokenVerifier } from '../provider/bearer/access-token-verifier.ts';
 import { createIssuerFetch } from '../provider/bearer/issuer-fetch.ts';
+import type { BreakerState } from '../observability/metrics/services.ts';
 import { createIdentities } from '../access/identities.ts';
+import { createProxyTrust } from '../http/inbound/client-address.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
 import type { AccessChecks, Identities } from '../proxy/access-checks.ts';
 import { createApi } from '../proxy/api-handler.ts';
+import { createForwardAuth } from '../proxy/forward-auth.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
 import { createRoutes, type Routes } from '../proxy/routes.ts';
@@ -31,9 +34,13 @@ import type { SharedState } from './shared-state.ts';
 /** The handlers of API requests, upgrades and the app's own files, for the two pipelines. */
 export type RequestHandlers = {
   readonly api: RequestHandler;
+  /** `GET /auth/check` */
+  readonly check: RequestHandler;
   readonly spa: RequestHandler;
   readonly apiUpgrade: UpgradeStep;
   readonly spaUpgrade: UpgradeStep;
+  /** The breakers of the routes, for metrics. */
+  readonly breakers: () => readonly BreakerState[];
 };
 
 /** The routes and the connections to their upstreams. */
@@ -49,6 +56,7 @@ export function createRequestHandlers(
   { routes, upstreams }: Routing,
   sessionServices: SessionServices,
   policies: InboundPolicies,
+  loginUrl: string,
 ): RequestHandlers {
   const { config, secure, signingKeys, clock, log, metrics } = core;
   const { sessions, refresher, stepUpLinks, clientTokens, exchangedTokens, issuer } = sessionServices;
@@ -148,8 +156,17 @@ export function createRequestHandlers(
       stepUpLinks,
       log,
     }),
+    check: createForwardAuth({
+      routes,
+      originPolicy,
+      tokenResolver,
+      identities,
+      isFromTrustedProxy: createProxyTrust(config.trustProxy, config.listen.socketPath),
+      loginUrl,
+    }),
     spa: devServer?.handler ?? files ?? ((_request, _response, next) => next()),
     apiUpgrade: upgrades.open,
     spaUpgrade: devServer?.upgrade ?? (async () => false),
+    breakers: forwarder.breakers,
   };
 }

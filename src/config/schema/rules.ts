@@ -46,6 +46,7 @@ export function brokenRules(
 const rules: readonly Rule[] = [
   insecureUrls,
   providerRules,
+  secureProfile,
   oneAccessToken,
   routeTokenRules,
   memoryStoreWorkers,
@@ -80,6 +81,17 @@ function* providerRules({ provider, keys }: Config, { isValid, kind }: RuleConte
   const signingKey = isValid('keys') ? keys[0]?.key : 'invalid';
   const issues = kind?.brokenRules(provider, (...path) => isValid('provider', ...path), { signingKey }) ?? [];
   for (const { path, message } of issues) yield { path: ['provider', ...path], message };
+}
+
+/** FAPI 2.0 allows no plain http, whatever the host. Its rules inside of `provider` are the provider's own. */
+function* secureProfile(config: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  const { provider, baseUrl, allowInsecureHttp } = config;
+  if (!isValid('provider') || !('profile' in provider) || provider.profile !== 'fapi2') return;
+  const requires = 'provider.profile fapi2 requires it';
+  if (isValid('baseUrl') && baseUrl.startsWith('http:'))
+    yield { path: ['baseUrl'], message: `expected https; ${requires}` };
+  if (isValid('allowInsecureHttp') && allowInsecureHttp)
+    yield { path: ['allowInsecureHttp'], message: `expected false; ${requires}` };
 }
 
 /** A provider without scopes and resources has one access token for all routes. */
@@ -184,11 +196,14 @@ function* checkedParameters({ login, provider }: Config, { isValid }: RuleContex
 }
 
 /** The rules of a route about the claims of a session. */
-function* routeAccess({ routes, keys }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+function* routeAccess({ routes, keys, provider }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('routes', -1)) return;
   const canSign = !isValid('keys') || keys.length > 0;
+  const hasBoundTokens = isValid('provider', 'dpop') && Reflect.get(provider, 'dpop') === true;
   for (const [index, route] of routes.entries()) {
-    const issues = routeAccessRules(route, canSign, (...path) => isValid('routes', index, ...path));
+    const issues = routeAccessRules(route, { canSign, hasBoundTokens }, (...path) =>
+      isValid('routes', index, ...path),
+    );
     for (const { path, message } of issues) yield { path: ['routes', index, ...path], message };
   }
 }

@@ -73,6 +73,15 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       parameters,
       protocol: 'openid',
       dpop,
+      jwtResponses:
+        config.responseMode === 'query'
+          ? undefined
+          : async () => {
+              const { jwtResponses } = await discovery.get();
+              if (jwtResponses === undefined)
+                throw new Error('the provider was found without provider.responseMode');
+              return jwtResponses;
+            },
       buildUrl: createAuthorizationRequest(config, deps.signingKeys),
       readSignIn: async (json, sent) => readSignIn(await discovery.get(), { json, ...sent }),
       clock: deps.clock,

@@ -3,6 +3,7 @@ import type { StepUpRequirement } from '../../errors.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
+import type { BreakerState } from '../../observability/metrics/services.ts';
 import type { WriteBatch } from '../../performance/write-batch.ts';
 import type { TokenRefresher } from '../../refresh/token-refresher.ts';
 import type { AccessChecks, Identities } from '../access-checks.ts';
@@ -39,6 +40,8 @@ export type AdmittedRequest = {
 export type Forwarder = {
   /** Settles when the browser has its response, or has disconnected. Rejects without a response of the upstream. */
   forward(admitted: AdmittedRequest, caller: Caller | undefined): Promise<void>;
+  /** The breaker of each route, for metrics. */
+  breakers(): readonly BreakerState[];
 };
 
 type ForwarderDeps = {
@@ -112,6 +115,13 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   const routeContextOf = forEachRoute(deps.routes.all, (route) => createRouteContext(route, deps));
 
   return {
+    breakers: () =>
+      deps.routes.all.map((route) => ({
+        breaker: 'upstream_401',
+        route: route.config.path,
+        isOpen: breakerOf(route).isOpen(),
+      })),
+
     async forward(admitted, caller) {
       const { request, response, route, body } = admitted;
       const replay = createReplay();
@@ -287,14 +297,19 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   ): Promise<ForwardResult> {
     const { response, context, route } = admitted;
     const routeContext = routeContextOf(route);
+    const startedAtMs = performance.now();
     return forward({
       dispatcher: () => upstreams.of(route, server),
       call: routeContext.callOf(admitted, server, { caller, repetition, body }),
       ...(onConnected !== undefined && { onConnected }),
       response,
       writer: createResponseWriter(response, routeContext.writerPolicy, context.requestId, writeBatch),
-      inspect:
-        repetition === undefined ? inspect : (head) => inspectBound(head, server.origin, repetition, inspect),
+      inspect(head) {
+        metrics.upstreamResponse(route.config.path, (performance.now() - startedAtMs) / 1000);
+        return repetition === undefined
+          ? inspect(head)
+          : inspectBound(head, server.origin, repetition, inspect);
+      },
       slots: slots(route),
       writeBatch,
     });

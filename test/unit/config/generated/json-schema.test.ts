@@ -83,6 +83,7 @@ describe('the JSON Schema of the configuration', () => {
       'routes[].bearer.audience',
       'routes[].exchange.audience',
       'routes[].exchange.tokenType',
+      'routes[].forwardAuth.authorizationSecret',
       'routes[].identity.jwt',
       'spa',
       'spa.directory',

@@ -25,6 +25,7 @@ describe('a route', () => {
       maxConcurrent: 256,
       requestHeaders: { set: {}, remove: [], allow: [] },
       require: [],
+      forwardAuth: {},
       identity: { headers: {} },
       responseHeaders: { set: {}, remove: [] },
       cookies: { toUpstream: [], fromUpstream: [] },
