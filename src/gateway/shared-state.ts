@@ -78,7 +78,11 @@ export function createSharedState(
     rateLimits: createRateLimits({ rateCounters, clock }),
     concurrencyLimit: createConcurrencyLimit(),
     wrongAdminTokens: createWrongTokenLimit(clock),
-    invalidTokens: createFailureLimit({ perMinute: INVALID_TOKENS_PER_MINUTE, clock }),
+    invalidTokens: createFailureLimit({
+      name: 'invalidTokens',
+      perMinute: INVALID_TOKENS_PER_MINUTE,
+      clock,
+    }),
     routeSlots: createRouteSlots(),
     tunnels: createTunnels(),
     eventStreams: createEventStreams(),
