@@ -216,6 +216,12 @@ export type ConfigInput = {
          */
         parameters?: Record<string, 'any' | Array<string>> | undefined;
         /**
+         * Whether every sign-in asks for the scopes and resources of all routes, so that nobody needs a
+         * step-up for what the app always uses.
+         * @defaultValue `false`
+         */
+        requestRouteScopes?: boolean | 'true' | 'false' | undefined;
+        /**
          * Rules that a person must meet to get a session at all, as in `routes[].require`; a session that no
          * longer meets them gets 403 on every route.
          * @defaultValue `[]`
