@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
+import { startMinuteHistory } from './admin/activity.ts';
 import { createReadiness } from './admin/readiness.ts';
 import { noPeers, type PeerWorkers, type Snapshot } from './admin/snapshot.ts';
 import { createApps } from './app.ts';
@@ -11,9 +12,12 @@ import { openBackends } from './gateway/backends.ts';
 import { createCore, withConfig, type Core, type CoreOverrides } from './gateway/core.ts';
 import { createGenerations, type Generation, type GenerationProvider } from './gateway/generation.ts';
 import type { HostSessions } from './gateway/host-session.ts';
+import { createStoreKeys } from './gateway/store-keys.ts';
 import { createSharedState } from './gateway/shared-state.ts';
+import { recentProblems } from './observability/log.ts';
 import type { ExpressClasses } from './performance/express-classes.ts';
 import { configSchema } from './provider/read-config.ts';
+import { withdrawnBy } from './proxy/withdrawn-routes.ts';
 import { offersWebSocket } from './proxy/websocket/handshake.ts';
 
 /** A complete gateway without listeners. */
@@ -61,7 +65,7 @@ type Overrides = CoreOverrides & { peers?: PeerWorkers };
  */
 export function createGateway(config: Config, { peers = noPeers, ...overrides }: Overrides = {}): Gateway {
   const core = createCore(config, overrides);
-  const { log, metrics, audit, keyRing, signingKeys } = core;
+  const { log, metrics, audit, keyRing, signingKeys, clock } = core;
   const currentConfig = () => current.core.config;
   const currentProvider = () => current.provider;
 
@@ -69,22 +73,34 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   const shared = createSharedState(core, backends, { config: currentConfig, provider: currentProvider });
   const apps = createApps();
   const readiness = createReadiness({ ...backends, provider: currentProvider });
+  const history = startMinuteHistory({ read: () => metrics.registry.getMetricsAsJSON(), clock });
   const snapshot = async () => ({
     checks: readiness.checks(),
-    metrics: await metrics.registry.getMetricsAsJSON(),
+    metrics: await metrics.snapshot(),
+    activity: {
+      minutes: history.minutes,
+      bounds: history.bounds,
+      problems: recentProblems(log),
+      audit: audit.recent(),
+    },
   });
   const generations = createGenerations({
     backends,
     shared,
     apps,
     async snapshots() {
-      const own = await metrics.registry.getMetricsAsJSON();
-      const others = await peers.exchangeSnapshots(own);
-      return { own: { checks: readiness.checks(), metrics: own }, peers: others };
+      const own = await snapshot();
+      return { own, peers: await peers.exchangeSnapshots(own.metrics) };
     },
   });
   /** What serves new requests. A reload replaces it in one assignment. */
   let current: Generation = generations.create(core, generations.providerOf(core));
+
+  metrics.readFrom({
+    openWebSockets: shared.tunnels.count,
+    storeKeys: createStoreKeys(backends.store),
+    breakers: () => current.breakers(),
+  });
 
   const drain = () => {
     readiness.drain();
@@ -93,6 +109,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   };
   const settle = async () => {
     await shared.refreshes.settle();
+    await shared.clientTokenRenewals.settle();
     await shared.backgroundTasks.settle();
     await shared.revocations.settle();
   };
@@ -128,7 +145,12 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     shared.cache.configure(session.cache);
     next.sessionServices.tickets.clearCache();
     if (former.provider !== next.provider) former.provider.retire();
-    if (former.routing !== next.routing) former.routing.upstreams.retire();
+    if (former.routing !== next.routing) {
+      former.routing.upstreams.retire();
+      const isWithdrawn = withdrawnBy(next.routing.routes);
+      shared.tunnels.closeWithdrawn(isWithdrawn);
+      shared.eventStreams.cutOffWithdrawn(isWithdrawn);
+    }
     if (removed.length > 0) {
       const { sessions } = next.sessionServices;
       void shared.backgroundTasks.track(sessions.endSealedBy({ removed, remaining: session.secrets }));
@@ -172,6 +194,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
       current.provider.close();
       backends.locks.close();
       await Promise.all([current.routing.upstreams.close(), backends.store.close()]);
+      history.stop();
       metrics.close();
     },
   };

@@ -43,6 +43,8 @@ function linesOf(key: string, schema: KeySchema, isRequired: boolean): string[] 
   const item = itemOf(schema);
   if (schema.properties !== undefined) {
     const inside = indent(linesInside(schema));
+    const isUnset = !isRequired && schema.default === undefined && schema['setInReference'] !== true;
+    if (isUnset) return [...comment, ...[`${key}:`, ...inside].map((line) => `# ${line}`)];
     // A mapping of comments alone would be null.
     const isEmpty = inside.every((line) => line.startsWith('  #'));
     return [...comment, isEmpty ? `${key}: {}` : `${key}:`, ...inside];

@@ -1,6 +1,7 @@
 import { claimsWanted } from '../config/claims-in-use.ts';
 import type { ProxySetting } from '../config/outgoing-proxy.ts';
 import type { Config } from '../config/schema/schema.ts';
+import { createSigningKeys } from '../crypto/signing-keys.ts';
 import { createLogger } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { checkResult, type CheckResult } from '../provider/check-result.ts';
@@ -15,6 +16,7 @@ export async function checkProvider(config: Config): Promise<readonly CheckResul
     redirectUri: `${config.baseUrl}${config.login.prefix}/callback`,
     sessionClaims: claimsWanted(config),
     refreshTimeoutMs: config.refresh.timeout,
+    signingKeys: createSigningKeys(config.keys),
     clock: Date.now,
     log: createLogger({ ...config.log, level: 'fatal' }),
     metrics: createMetrics(),

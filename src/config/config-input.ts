@@ -216,6 +216,12 @@ export type ConfigInput = {
          */
         parameters?: Record<string, 'any' | Array<string>> | undefined;
         /**
+         * Whether every sign-in asks for the scopes and resources of all routes, so that nobody needs a
+         * step-up for what the app always uses.
+         * @defaultValue `false`
+         */
+        requestRouteScopes?: boolean | 'true' | 'false' | undefined;
+        /**
          * Rules that a person must meet to get a session at all, as in `routes[].require`; a session that no
          * longer meets them gets 403 on every route.
          * @defaultValue `[]`
@@ -406,6 +412,49 @@ export type ConfigInput = {
          * @defaultValue `[]`
          */
         resource?: Array<string> | undefined;
+        /** Callers with an access token of their own (RFC 9068) pass, without a session; none by default. */
+        bearer?:
+          | {
+              /**
+               * The issuers of such tokens, exactly as in `iss`. Their keys are found by their metadata.
+               * @defaultValue `[]`
+               */
+              issuers?: Array<string> | undefined;
+              /** The audience that such a token must have in `aud`. */
+              audience?: string;
+            }
+          | undefined;
+        /**
+         * The access token for the upstream: `user`, the person's; `client`, one of the gateway itself by
+         * client credentials; `exchange`, one that the provider issues for the person's (RFC 8693); or `none`.
+         * @defaultValue `user`
+         */
+        token?: 'user' | 'client' | 'exchange' | 'none' | undefined;
+        /** The token that `token: exchange` asks the provider for. */
+        exchange?:
+          | {
+              /** The `audience` of the token request, also with `token: client`. */
+              audience?: string;
+              /**
+               * The scopes that the exchanged token is to have.
+               * @defaultValue `[]`
+               */
+              scopes?: Array<string> | undefined;
+              /**
+               * Resource indicators of the exchanged token (RFC 8707).
+               * @defaultValue `[]`
+               */
+              resource?: Array<string> | undefined;
+              /** The `requested_token_type` of the exchange (RFC 8693, section 3). */
+              tokenType?: string;
+              /**
+               * Who acts for the person: with `client`, the exchange also sends a token of the gateway itself as
+               * `actor_token`.
+               * @defaultValue `none`
+               */
+              actor?: 'none' | 'client' | undefined;
+            }
+          | undefined;
         /** How long the upstream may take; a request that takes longer gets 504. */
         timeout?:
           | {
@@ -537,6 +586,48 @@ export type ConfigInput = {
          * @defaultValue `[]`
          */
         require?: Array<AccessRuleInput> | undefined;
+        /** What a proxy in front that asks `GET /auth/check` gets. */
+        forwardAuth?:
+          | {
+              /**
+               * A secret of at least 32 characters. A proxy that sends it to `GET /auth/check` as
+               * `X-Forward-Auth-Secret` also gets the access token, in `Authorization`. Without one, no proxy does.
+               */
+              authorizationSecret?: string;
+            }
+          | undefined;
+        /** How the upstream learns who calls, from the claims of the session. */
+        identity?:
+          | {
+              /**
+               * Header fields with claims of the session: each name with a JSON Pointer (RFC 6901). A client's own
+               * fields of these names never pass. Values are percent-encoded UTF-8; lists are joined by commas. A
+               * claim that is missing, or no text, number, boolean or list of those, sends no field.
+               * @defaultValue `{}`
+               */
+              headers?: Record<string, string> | undefined;
+              /**
+               * A short-lived JWT about the person, signed with the first of `keys`, for upstreams that cannot check
+               * access tokens.
+               */
+              jwt?: {
+                /** The header field of the JWT. A client's own field of this name never passes. */
+                header: string;
+                /** Its `aud`, which the upstream must check. */
+                audience: string;
+                /**
+                 * The claims of the session that it has, by their names.
+                 * @defaultValue `[sub]`
+                 */
+                claims?: Array<string> | undefined;
+                /**
+                 * How long it is valid, from `10s` to `10m`. The gateway sends one until a quarter of this is left.
+                 * @defaultValue `60s`
+                 */
+                lifetime?: string | undefined;
+              };
+            }
+          | undefined;
       }>
     | undefined;
   /**
@@ -645,21 +736,44 @@ export type OidcProviderInput = {
   /** The client identifier registered at the provider. */
   clientId: string;
   /**
-   * How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`,
-   * `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.
+   * How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`,
+   * `private_key_jwt`, with the client certificate of `provider.tls` by `tls_client_auth` or
+   * `self_signed_tls_client_auth`, or `none` for a public client, which PKCE alone protects.
    * @defaultValue `client_secret_basic`
    */
   clientAuthentication?:
-    'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none' | undefined;
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'private_key_jwt'
+    | 'tls_client_auth'
+    | 'self_signed_tls_client_auth'
+    | 'none'
+    | undefined;
   /**
    * The client secret. `client_secret_basic` and `client_secret_post` require it. In production, take it
    * from a file: `${file:/run/secrets/client}`.
    */
   clientSecret?: string;
-  /** The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it. */
+  /**
+   * The private key of `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first
+   * of `keys`.
+   */
   privateKey?: string;
   /** The `kid` sent with `private_key_jwt`; by default that of the JWK, or none. */
   keyId?: string;
+  /** The algorithm of the assertion of `private_key_jwt`; by default that of the key. */
+  signingAlg?:
+    | 'RS256'
+    | 'RS384'
+    | 'RS512'
+    | 'PS256'
+    | 'PS384'
+    | 'PS512'
+    | 'ES256'
+    | 'ES384'
+    | 'ES512'
+    | 'EdDSA'
+    | 'Ed25519';
   /**
    * The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex,
    * which returns it for a dead refresh token.
@@ -691,6 +805,37 @@ export type OidcProviderInput = {
    * @defaultValue `auto`
    */
   par?: 'auto' | 'required' | 'off' | undefined;
+  /**
+   * Signs authorization requests, pushed or not (RFC 9101), and with `provider.login: decoupled` those
+   * of OpenID CIBA.
+   */
+  requestObject?: {
+    /** The algorithm with which the first of `keys` signs requests. */
+    signingAlg:
+      | 'RS256'
+      | 'RS384'
+      | 'RS512'
+      | 'PS256'
+      | 'PS384'
+      | 'PS512'
+      | 'ES256'
+      | 'ES384'
+      | 'ES512'
+      | 'EdDSA'
+      | 'Ed25519';
+  };
+  /**
+   * How the provider sends the result of a sign-in: `query`, as parameters; or `jwt`, as one signed JWT
+   * (JARM). Anything else is then refused.
+   * @defaultValue `query`
+   */
+  responseMode?: 'query' | 'jwt' | undefined;
+  /**
+   * `fapi2` refuses a configuration that is laxer than the FAPI 2.0 Security Profile; it changes no
+   * other key.
+   * @defaultValue `none`
+   */
+  profile?: 'none' | 'fapi2' | undefined;
   /**
    * Where a sign-out leads instead of the provider's `end_session_endpoint`, with the placeholders
    * `{clientId}` and `{returnTo}`. The values are percent-encoded; `{returnTo}` is
@@ -831,21 +976,44 @@ export type Oauth2ProviderInput = {
   /** The client identifier registered at the provider. */
   clientId: string;
   /**
-   * How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`,
-   * `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.
+   * How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`,
+   * `private_key_jwt`, with the client certificate of `provider.tls` by `tls_client_auth` or
+   * `self_signed_tls_client_auth`, or `none` for a public client, which PKCE alone protects.
    * @defaultValue `client_secret_basic`
    */
   clientAuthentication?:
-    'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none' | undefined;
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'private_key_jwt'
+    | 'tls_client_auth'
+    | 'self_signed_tls_client_auth'
+    | 'none'
+    | undefined;
   /**
    * The client secret. `client_secret_basic` and `client_secret_post` require it. In production, take it
    * from a file: `${file:/run/secrets/client}`.
    */
   clientSecret?: string;
-  /** The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it. */
+  /**
+   * The private key of `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first
+   * of `keys`.
+   */
   privateKey?: string;
   /** The `kid` sent with `private_key_jwt`; by default that of the JWK, or none. */
   keyId?: string;
+  /** The algorithm of the assertion of `private_key_jwt`; by default that of the key. */
+  signingAlg?:
+    | 'RS256'
+    | 'RS384'
+    | 'RS512'
+    | 'PS256'
+    | 'PS384'
+    | 'PS512'
+    | 'ES256'
+    | 'ES384'
+    | 'ES512'
+    | 'EdDSA'
+    | 'Ed25519';
   /**
    * The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex,
    * which returns it for a dead refresh token.

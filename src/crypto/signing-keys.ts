@@ -1,5 +1,5 @@
-import { createPublicKey } from 'node:crypto';
-import { calculateJwkThumbprint, SignJWT, type JSONWebKeySet, type JWK, type JWTPayload } from 'jose';
+import { createHash, createPublicKey } from 'node:crypto';
+import { SignJWT, type JSONWebKeySet, type JWK, type JWTPayload } from 'jose';
 import type { Config } from '../config/schema/schema.ts';
 import type { SigningAlgorithm, SigningKey } from '../config/values/secrets/private-key.ts';
 
@@ -11,7 +11,7 @@ export type SigningKeys = {
   /** True while at least one key is configured. */
   canSign(): boolean;
   /** The key that signs. Throws while no key is configured. */
-  current(): Promise<IdentifiedKey>;
+  current(): IdentifiedKey;
   /**
    * Signs a JWT with the current key.
    *
@@ -23,7 +23,7 @@ export type SigningKeys = {
     header?: { algorithm?: SigningAlgorithm | undefined; type?: string | undefined },
   ): Promise<string>;
   /** The public parts of all keys (RFC 7517, section 5). */
-  jwks(): Promise<JSONWebKeySet>;
+  jwks(): JSONWebKeySet;
   /** Replaces the keys. */
   replace(keys: Config['keys']): void;
 };
@@ -32,39 +32,41 @@ type PublishedKey = { readonly key: IdentifiedKey; readonly jwk: JWK };
 
 /** Creates the keys from those of the configuration. A key without an identifier gets its thumbprint (RFC 7638). */
 export function createSigningKeys(configured: Config['keys']): SigningKeys {
-  let isConfigured = false;
-  let published: Promise<readonly PublishedKey[]>;
-  const replace = (keys: Config['keys']) => {
-    isConfigured = keys.length > 0;
-    published = Promise.all(keys.map(publish));
-  };
-  replace(configured);
+  let published = configured.map(publish);
 
-  const current = async () => {
-    const [first] = await published;
+  const current = () => {
+    const [first] = published;
     if (first === undefined) throw new Error('keys is empty; signing needs a key');
     return first.key;
   };
 
   return {
-    canSign: () => isConfigured,
+    canSign: () => published.length > 0,
     current,
     async sign(claims, { algorithm, type } = {}) {
-      const { key, kid, algorithms, algorithm: usual } = await current();
+      const { key, kid, algorithms, algorithm: usual } = current();
       const alg = algorithm ?? usual;
       if (!algorithms.includes(alg)) throw new Error(`the first of keys cannot sign with ${alg}`);
       return new SignJWT(claims).setProtectedHeader({ alg, kid, ...(type && { typ: type }) }).sign(key);
     },
-    jwks: async () => ({ keys: (await published).map(({ jwk }) => jwk) }),
-    replace,
+    jwks: () => ({ keys: published.map(({ jwk }) => jwk) }),
+    replace(keys) {
+      published = keys.map(publish);
+    },
   };
 }
 
-async function publish({ key, keyId = key.id }: Config['keys'][number]): Promise<PublishedKey> {
+function publish({ key, keyId = key.id }: Config['keys'][number]): PublishedKey {
   // SECURITY: exported from the public key, which has no private member.
   const publicPart: JWK = createPublicKey(key.key).export({ format: 'jwk' });
-  const kid = keyId ?? (await calculateJwkThumbprint(publicPart));
+  const kid = keyId ?? thumbprintOf(publicPart);
   // Without `alg`, the key may sign with any algorithm of its kind (RFC 7517, section 4.4).
   const alg = key.algorithms.length === 1 ? { alg: key.algorithm } : {};
   return { key: { ...key, kid }, jwk: { ...publicPart, kid, use: 'sig', ...alg } };
+}
+
+/** RFC 7638, section 3: the required members, which are those that Node.js exports, in lexicographic order. */
+function thumbprintOf(publicPart: JWK): string {
+  const members = JSON.stringify(publicPart, Object.keys(publicPart).toSorted());
+  return createHash('sha256').update(members).digest('base64url');
 }

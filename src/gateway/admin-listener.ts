@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { createAdmin } from '../admin/admin.ts';
 import { createCallAudit } from '../admin/call-audit.ts';
+import { createOperatorPages } from '../admin/operator-pages.ts';
 import { createSessionEndpoints } from '../admin/session-endpoints.ts';
 import type { Snapshots } from '../admin/snapshot.ts';
 import { createTokenCheck } from '../admin/token-check.ts';
@@ -9,6 +10,8 @@ import { createClientAddress } from '../http/inbound/client-address.ts';
 import { createAdminHostCheck } from '../http/inbound/host.ts';
 import { createProblems } from '../http/problem/problem.ts';
 import type { Provider } from '../provider/provider.ts';
+import { createPeopleSearch } from '../sessions/lifecycle/people.ts';
+import type { SessionStore } from '../sessions/store/store.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { Core } from './core.ts';
 import type { SharedState } from './shared-state.ts';
@@ -19,10 +22,11 @@ export function createAdminListener(deps: {
   shared: SharedState;
   provider: Provider;
   sessions: Sessions;
+  store: SessionStore;
   /** Returns the checks and metrics of every serving process. */
   snapshots: () => Promise<Snapshots>;
 }): RequestListener {
-  const { core, shared, provider, sessions, snapshots } = deps;
+  const { core, shared, provider, sessions, store, snapshots } = deps;
   const { config, log, clock, metrics, audit, keyRing } = core;
   const { listen, token, allowedHosts } = config.admin;
   const clientAddress = createClientAddress(config.trustProxy, listen.socketPath);
@@ -32,11 +36,14 @@ export function createAdminListener(deps: {
     `admin-token:${pseudonyms(['admin-token', token ?? ''], config.audit.key)[0].slice(0, 8)}`;
   return createAdmin({
     snapshots,
-    guarded: createSessionEndpoints({
-      sessions,
-      issuer: provider.issuer,
-      idleTimeout: config.session.idleTimeout,
-    }),
+    guarded: {
+      ...createSessionEndpoints({
+        sessions,
+        issuer: provider.issuer,
+        idleTimeout: config.session.idleTimeout,
+      }),
+      ...createOperatorPages({ snapshots, findPeople: createPeopleSearch(store) }),
+    },
     hostCheck: createAdminHostCheck(listen.host, allowedHosts),
     tokenCheck:
       token === undefined

@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema/schema.ts';
 import { createBlindIndex } from '../crypto/blind-index.ts';
 import { createEnvelopes } from '../crypto/envelope.ts';
+import { createRedisSharedTokens, noSharedTokens, type SharedTokens } from '../grants/shared-tokens.ts';
 import { createSealedTimes } from '../crypto/sealed-time.ts';
 import { createRedisConnection } from '../redis/connection.ts';
 import { createRightsCheck } from '../redis/rights.ts';
@@ -29,6 +30,7 @@ export type Backends = {
   readonly rateCounters: RateCounters | undefined;
   readonly pollSchedule: PollSchedule;
   readonly outbox: RevocationOutbox | undefined;
+  readonly sharedTokens: SharedTokens;
   /** The rights that the Redis user lacks, in the syntax of `ACL SETUSER`; empty for good once they are complete. */
   missingRights(): Promise<readonly string[]>;
 };
@@ -50,18 +52,20 @@ export function openBackends(
       rateCounters: undefined,
       pollSchedule: createLocalPollSchedule(clock),
       outbox: undefined,
+      sharedTokens: noSharedTokens,
       missingRights: async () => [],
     };
   }
   const redis = createRedisConnection({ address, access: config.session, log, metrics });
   const envelopes = createEnvelopes(keyRing);
   const codec = createRecordCodec(envelopes);
+  const blindIndex = createBlindIndex(keyRing);
   return {
     store: createRedisStore({
       redis,
       codec,
       idleLimits: createSealedTimes(keyRing),
-      blindIndex: createBlindIndex(keyRing),
+      blindIndex,
       keyPrefix,
       claimSelection,
       clock,
@@ -88,6 +92,7 @@ export function openBackends(
       clock,
       log,
     }),
+    sharedTokens: createRedisSharedTokens({ redis, envelopes, blindIndex, keyPrefix }),
     missingRights: createRightsCheck({ redis, keyPrefix, log }),
   };
 }

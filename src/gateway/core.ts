@@ -8,6 +8,7 @@ import { createPseudonyms } from '../crypto/pseudonyms.ts';
 import { createAudit, type Audit } from '../observability/audit.ts';
 import { createLogger, type Logger } from '../observability/log.ts';
 import type { HostRegistry } from '../observability/host-registry.ts';
+import { countSignIns } from '../observability/sign-ins.ts';
 import { createClaimSelection, type ClaimSelection } from '../sessions/store/claim-selection.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 
@@ -48,16 +49,20 @@ export function createCore(
   const claimSelection = createClaimSelection();
   claimSelection.include(claimsInUse(config));
   const keyRing = createKeyRing(config.session.secrets);
+  const metrics = createMetrics(registry);
   return {
     ...configured(config),
     claimSelection,
     log,
     clock,
-    metrics: createMetrics(registry),
-    audit: createAudit({ settings: config.audit, log, pseudonyms: createPseudonyms(keyRing), clock }),
+    metrics,
+    audit: countSignIns(
+      createAudit({ settings: config.audit, log, pseudonyms: createPseudonyms(keyRing), clock }),
+      metrics,
+    ),
     keyRing,
     signingKeys: createSigningKeys(config.keys),
-    forgedSeals: createFailureLimit({ perMinute: FORGED_SEALS_PER_MINUTE, clock }),
+    forgedSeals: createFailureLimit({ name: 'forgedCookies', perMinute: FORGED_SEALS_PER_MINUTE, clock }),
   };
 }
 

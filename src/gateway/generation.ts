@@ -2,11 +2,13 @@ import type { RequestListener } from 'node:http';
 import type { Snapshots } from '../admin/snapshot.ts';
 import type { Apps } from '../app.ts';
 import { claimsWanted } from '../config/claims-in-use.ts';
+import { routeScopesOf } from '../config/route-scopes.ts';
 import { hasSameSettings } from '../config/same-settings.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createAccessLogMiddleware } from '../http/access-log.ts';
 import { createGuardMiddleware } from '../http/inbound/guard.ts';
 import { createProblemMiddleware } from '../http/problem/middleware.ts';
+import type { BreakerState } from '../observability/metrics/services.ts';
 import { createProvider } from '../provider/kinds.ts';
 import type { Provider } from '../provider/provider.ts';
 import { createUpgradePipeline, type UpgradeListener } from '../upgrade-pipeline.ts';
@@ -31,6 +33,8 @@ export type Generation = {
   readonly upgrade: UpgradeListener;
   readonly admin: RequestListener;
   readonly hostSessions: HostSessions;
+  /** Its circuit breakers, for metrics. */
+  readonly breakers: () => readonly BreakerState[];
   /** What the reusable parts were created with. */
   readonly settings: { readonly provider: unknown; readonly sessions: unknown; readonly routes: unknown };
 };
@@ -53,20 +57,21 @@ export function createGenerations(deps: {
 }): Generations {
   const { backends, shared, apps, snapshots } = deps;
 
-  const providerOf: Generations['providerOf'] = ({ config, clock, log, metrics }, former) => {
+  const providerOf: Generations['providerOf'] = ({ config, signingKeys, clock, log, metrics }, former) => {
     const settings = {
       config: config.provider,
       redirectUri: redirectUriOf(config),
       sessionClaims: claimsWanted(config),
+      routeScopes: routeScopesOf(config),
       refreshTimeoutMs: config.refresh.timeout,
     };
     if (former !== undefined && hasSameSettings(settings, former.settings.provider))
       return { provider: former.provider, settings };
-    return { provider: createProvider({ ...settings, clock, log, metrics }), settings };
+    return { provider: createProvider({ ...settings, signingKeys, clock, log, metrics }), settings };
   };
 
   const create: Generations['create'] = (core, { provider, settings: providerSettings }, former) => {
-    const { config, log, secure } = core;
+    const { config, log, metrics, secure } = core;
     const { prefix } = config.login;
     const redirectUri = redirectUriOf(config);
     // The key ring and the cache follow the configuration by themselves.
@@ -91,9 +96,9 @@ export function createGenerations(deps: {
       redirectLogin: provider.redirectLogin,
     });
     const { guard, accessLog, problems, navigationErrors } = policies;
-    const handlers = createRequestHandlers(core, shared, routing, sessionServices, policies);
+    const handlers = createRequestHandlers(core, shared, routing, sessionServices, policies, loginUrl);
     const app = apps.create({
-      accessLog: createAccessLogMiddleware(accessLog),
+      accessLog: createAccessLogMiddleware(accessLog, metrics),
       guard: createGuardMiddleware(guard),
       authPrefix: prefix,
       auth: createAuthEndpoints({
@@ -102,12 +107,13 @@ export function createGenerations(deps: {
         provider,
         sessionServices,
         policies,
+        check: handlers.check,
         loginUrl,
         redirectUri,
       }),
       api: handlers.api,
       spa: handlers.spa,
-      problem: createProblemMiddleware({ problems, navigationErrors, log }),
+      problem: createProblemMiddleware({ problems, navigationErrors, log, metrics }),
     });
     const upgrade = createUpgradePipeline({
       guard,
@@ -116,16 +122,30 @@ export function createGenerations(deps: {
       problems,
       accessLog,
       log,
+      metrics,
     });
     const admin = createAdminListener({
       core,
       shared,
       provider,
       sessions: sessionServices.sessions,
+      store: backends.store,
       snapshots,
     });
     const hostSessions = createHostSessions(core, sessionServices);
-    return { core, provider, sessionServices, routing, app, upgrade, admin, hostSessions, settings };
+    const breakers = () => [...sessionServices.breakers(), ...handlers.breakers()];
+    return {
+      core,
+      provider,
+      sessionServices,
+      routing,
+      app,
+      upgrade,
+      admin,
+      hostSessions,
+      breakers,
+      settings,
+    };
   };
 
   return { providerOf, create };

@@ -1,12 +1,20 @@
 import type { RequestHandler } from 'express';
 import { stepUpLimitsOf } from '../config/step-up-limits.ts';
+import { createAccessTokenVerifier } from '../provider/bearer/access-token-verifier.ts';
+import { createIssuerFetch } from '../provider/bearer/issuer-fetch.ts';
+import type { BreakerState } from '../observability/metrics/services.ts';
+import { createIdentities } from '../access/identities.ts';
+import { createProxyTrust } from '../http/inbound/client-address.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
-import type { AccessChecks } from '../proxy/access-checks.ts';
+import type { AccessChecks, Identities } from '../proxy/access-checks.ts';
 import { createApi } from '../proxy/api-handler.ts';
+import { createForwardAuth } from '../proxy/forward-auth.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
 import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
+import { createBearerCallers } from '../proxy/tokens/bearer-callers.ts';
+import { createRouteTokens, ownAudienceOf } from '../proxy/tokens/route-tokens.ts';
 import { createAuthorizations } from '../proxy/upstream/authorization.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
 import { createActionOn } from '../proxy/upstream/challenge-action.ts';
@@ -14,6 +22,7 @@ import { createUpstreams, type Upstreams } from '../proxy/upstream/pools.ts';
 import { createRouteServers } from '../proxy/upstream/server-selection.ts';
 import { createUpgradeRelay } from '../proxy/websocket/relay.ts';
 import { createUpgrades } from '../proxy/websocket/upgrade-handler.ts';
+import { cookieName } from '../sessions/cookie.ts';
 import { createDevServer } from '../spa/dev-server.ts';
 import { createSpaFiles } from '../spa/files.ts';
 import type { UpgradeStep } from '../upgrade-pipeline.ts';
@@ -25,9 +34,13 @@ import type { SharedState } from './shared-state.ts';
 /** The handlers of API requests, upgrades and the app's own files, for the two pipelines. */
 export type RequestHandlers = {
   readonly api: RequestHandler;
+  /** `GET /auth/check` */
+  readonly check: RequestHandler;
   readonly spa: RequestHandler;
   readonly apiUpgrade: UpgradeStep;
   readonly spaUpgrade: UpgradeStep;
+  /** The breakers of the routes, for metrics. */
+  readonly breakers: () => readonly BreakerState[];
 };
 
 /** The routes and the connections to their upstreams. */
@@ -43,18 +56,41 @@ export function createRequestHandlers(
   { routes, upstreams }: Routing,
   sessionServices: SessionServices,
   policies: InboundPolicies,
+  loginUrl: string,
 ): RequestHandlers {
-  const { config, secure, clock, log, metrics } = core;
-  const { sessions, refresher, stepUpLinks } = sessionServices;
+  const { config, secure, signingKeys, clock, log, metrics } = core;
+  const { sessions, refresher, stepUpLinks, clientTokens, exchangedTokens, issuer } = sessionServices;
   const { access, accessLog, originPolicy, rateLimits } = policies;
-  const { baseUrl, spa } = config;
+  const { baseUrl, provider, spa } = config;
   const { endWatcher, concurrencyLimit, tunnels, eventStreams, writeBatch } = shared;
 
-  const accessOf = new Map(routes.all.map((route) => [route, access.ofRoute(route.config, route.audience)]));
+  const accessOf = new Map(
+    routes.all.map((route) => [route, access.ofRoute(route.config, ownAudienceOf(route))]),
+  );
   const accessChecks: AccessChecks = (route) => accessOf.get(route);
+  const identityOf = createIdentities(config, { keys: signingKeys, clock });
+  const identityByRoute = new Map(routes.all.map((route) => [route, identityOf(route.config)]));
+  const identities: Identities = (route) => identityByRoute.get(route);
   const tokenResolver = createTokenResolver({
     sessions,
     refresher,
+    routeTokens: createRouteTokens({
+      routes: routes.all,
+      refresher,
+      clientTokens,
+      exchangedTokens,
+      client: [issuer, 'clientId' in provider ? String(provider.clientId) : ''],
+    }),
+    bearerCallers: createBearerCallers({
+      verifier: createAccessTokenVerifier({
+        fetch: createIssuerFetch(provider),
+        timeoutMs: provider.timeout,
+        clock,
+      }),
+      sessionCookie: cookieName('coatcheck', secure),
+      invalidTokens: shared.invalidTokens,
+      log,
+    }),
     stepUpLinks,
     limits: createRouteLimits(routes.all, rateLimits),
     accessChecks,
@@ -74,6 +110,7 @@ export function createRequestHandlers(
     slots,
     refresher,
     accessChecks,
+    identities,
     actionOn,
     authorizations,
     metrics,
@@ -93,8 +130,10 @@ export function createRequestHandlers(
     slots,
     relay: upgradeRelay,
     stepUpLinks,
+    identities,
     actionOn,
     authorizations,
+    clock,
     metrics,
     baseUrl,
   });
@@ -111,13 +150,23 @@ export function createRequestHandlers(
       originPolicy,
       tokenResolver,
       concurrencyLimit,
+      identities,
       forwarder,
       sessionBound: createSessionBoundResponses(endWatcher),
       stepUpLinks,
       log,
     }),
+    check: createForwardAuth({
+      routes,
+      originPolicy,
+      tokenResolver,
+      identities,
+      isFromTrustedProxy: createProxyTrust(config.trustProxy, config.listen.socketPath),
+      loginUrl,
+    }),
     spa: devServer?.handler ?? files ?? ((_request, _response, next) => next()),
     apiUpgrade: upgrades.open,
     spaUpgrade: devServer?.upgrade ?? (async () => false),
+    breakers: forwarder.breakers,
   };
 }

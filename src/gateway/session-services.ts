@@ -1,6 +1,10 @@
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
 import type { Provider } from '../provider/provider.ts';
 import { createCircuitBreaker } from '../concurrency/circuit-breaker.ts';
+import type { BreakerState } from '../observability/metrics/services.ts';
+import { createClientTokens, type ClientTokens } from '../grants/client-tokens.ts';
+import { createExchangedTokens, type ExchangedTokens } from '../grants/exchanged-tokens.ts';
+import { createGrantCall } from '../grants/grant-call.ts';
 import { createTokenEndpointCall } from '../refresh/token-endpoint-call.ts';
 import { createSlidingWindow } from '../concurrency/sliding-window.ts';
 import { createTokenRefresher, type TokenRefresher } from '../refresh/token-refresher.ts';
@@ -20,6 +24,13 @@ export type SessionServices = {
   readonly sessions: Sessions;
   readonly refresher: TokenRefresher;
   readonly stepUpLinks: StepUpLinks;
+  /** The breaker of the token endpoint, for metrics. */
+  readonly breakers: () => readonly BreakerState[];
+  /** The tokens of the gateway itself, and exchanged ones; undefined for a provider that issues none. */
+  readonly clientTokens: ClientTokens | undefined;
+  readonly exchangedTokens: ExchangedTokens | undefined;
+  /** The issuer of the tokens. */
+  readonly issuer: string;
 };
 
 export function createSessionServices(
@@ -29,8 +40,8 @@ export function createSessionServices(
   provider: Provider,
 ): SessionServices {
   const { config, keyRing, forgedSeals, claimSelection, secure, clock, log, metrics, audit } = core;
-  const { store, locks } = backends;
-  const { cache, revocations, pendingWrites, refreshes, backgroundTasks } = shared;
+  const { store, locks, sharedTokens } = backends;
+  const { cache, revocations, pendingWrites, refreshes, clientTokenRenewals, backgroundTasks } = shared;
   const { session, refresh } = config;
 
   const tickets = createTickets({
@@ -40,6 +51,7 @@ export function createSessionServices(
     remembered: session.cache.maxEntries,
   });
   const sessions = createSessions({
+    issuer: provider.issuer,
     store,
     cache,
     tickets,
@@ -57,12 +69,15 @@ export function createSessionServices(
   });
   const { lockWaitMs, waitMs } = refreshWaits(refresh);
   const breaker = createCircuitBreaker(clock);
+  const semaphore = createSemaphore(refresh.maxConcurrent);
+  const suppression = createRefreshSuppression({ sessions, locks, lockWaitMs, clock });
   const refresher = createTokenRefresher({
+    issuer: provider.issuer,
     sessions,
     callTokenEndpoint: createTokenEndpointCall({
       provider,
       breaker,
-      semaphore: createSemaphore(refresh.maxConcurrent),
+      semaphore,
       retries: refresh.retries,
       clock,
       log,
@@ -71,7 +86,7 @@ export function createSessionServices(
     locks,
     breaker,
     sessionLimit: createSlidingWindow({ perMinute: refresh.maxPerMinute, clock }),
-    suppression: createRefreshSuppression({ sessions, locks, lockWaitMs, clock }),
+    suppression,
     refreshes,
     backgroundTasks,
     ahead: refresh.ahead,
@@ -88,5 +103,31 @@ export function createSessionServices(
     redirectLoginUrl: provider.redirectLogin && `${config.login.prefix}/login`,
     clock,
   });
-  return { tickets, sessions, refresher, stepUpLinks };
+  const grants = provider.grants && {
+    grants: provider.grants,
+    callGrant: createGrantCall({ breaker, semaphore }),
+    pauseMs: breaker.pauseMs,
+    locks,
+    backgroundTasks,
+    ahead: refresh.ahead,
+    lockWaitMs,
+    waitMs,
+    clock,
+    log,
+  };
+  const clientTokens =
+    grants && createClientTokens({ ...grants, sharedTokens, renewals: clientTokenRenewals });
+  const exchangedTokens =
+    grants && createExchangedTokens({ ...grants, sessions, refresher, suppression, refreshes });
+  const { issuer } = provider;
+  return {
+    tickets,
+    sessions,
+    refresher,
+    stepUpLinks,
+    clientTokens,
+    exchangedTokens,
+    issuer,
+    breakers: () => [{ breaker: 'token_endpoint', isOpen: breaker.pauseMs() > 0 }],
+  };
 }

@@ -3,8 +3,9 @@ import { createSingleFlight, type SingleFlight } from '../concurrency/single-fli
 import { createTaskTracker, type TaskTracker } from '../concurrency/task-tracker.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createConnectionStates, type ConnectionStates } from '../http/inbound/guard.ts';
-import type { FailureLimit } from '../http/rate-limit/failure-limit.ts';
+import { createFailureLimit, type FailureLimit } from '../http/rate-limit/failure-limit.ts';
 import { createRateLimits, type RateLimits } from '../http/rate-limit/rate-limit.ts';
+import type { Renewal } from '../grants/client-tokens.ts';
 import { createWriteBatch, type WriteBatch } from '../performance/write-batch.ts';
 import type { Provider } from '../provider/provider.ts';
 import { createConcurrencyLimit, type ConcurrencyLimit } from '../proxy/concurrency-limit.ts';
@@ -28,16 +29,22 @@ export type SharedState = {
   readonly revocations: Revocations;
   readonly endWatcher: EndWatcher;
   readonly refreshes: SingleFlight<RefreshResult>;
+  readonly clientTokenRenewals: SingleFlight<Renewal>;
   readonly backgroundTasks: TaskTracker;
   readonly connectionStates: ConnectionStates;
   readonly rateLimits: RateLimits;
   readonly concurrencyLimit: ConcurrencyLimit;
   readonly wrongAdminTokens: FailureLimit;
+  /** Counts access tokens of callers that are not valid. */
+  readonly invalidTokens: FailureLimit;
   readonly routeSlots: (routes: readonly Route[]) => RouteSlots;
   readonly tunnels: Tunnels;
   readonly eventStreams: EventStreams;
   readonly writeBatch: WriteBatch;
 };
+
+/** How many access tokens that are not valid one address may send in a minute to one process. */
+const INVALID_TOKENS_PER_MINUTE = 60;
 
 /** `current` gives the configuration and the provider in force. */
 export function createSharedState(
@@ -50,7 +57,12 @@ export function createSharedState(
     cache: createReadCache({ store, clock, ...config.session.cache }),
     pendingWrites: createPendingWrites({ store, clock, log }),
     revocations: createRevocations({
-      provider: { revoke: (refreshToken) => current.provider().revoke(refreshToken) },
+      provider: {
+        get issuer() {
+          return current.provider().issuer;
+        },
+        revoke: (refreshToken) => current.provider().revoke(refreshToken),
+      },
       durable: outbox,
       get leaseMs() {
         return revocationLeaseMs(current.config().provider);
@@ -60,11 +72,17 @@ export function createSharedState(
     }),
     endWatcher: createEndWatcher({ store, clock }),
     refreshes: createSingleFlight(),
+    clientTokenRenewals: createSingleFlight(),
     backgroundTasks: createTaskTracker(),
     connectionStates: createConnectionStates(),
     rateLimits: createRateLimits({ rateCounters, clock }),
     concurrencyLimit: createConcurrencyLimit(),
     wrongAdminTokens: createWrongTokenLimit(clock),
+    invalidTokens: createFailureLimit({
+      name: 'invalidTokens',
+      perMinute: INVALID_TOKENS_PER_MINUTE,
+      clock,
+    }),
     routeSlots: createRouteSlots(),
     tunnels: createTunnels(),
     eventStreams: createEventStreams(),

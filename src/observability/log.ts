@@ -1,6 +1,7 @@
 import pino, { type DestinationStream, type Logger as PinoLogger } from 'pino';
 import pretty from 'pino-pretty';
 import type { Config } from '../config/schema/schema.ts';
+import { createRecentProblems, type Problem, type RecentProblems } from './recent-problems.ts';
 
 export type Logger = PinoLogger;
 
@@ -47,7 +48,10 @@ export function createHostedLogger(host: Logger): Logger {
 }
 
 /** Standard output, in a format that can change. */
-export type LogDestination = Sink & { setFormat(format: LogFormat): void };
+export type LogDestination = Sink & {
+  setFormat(format: LogFormat): void;
+  readonly recentProblems: RecentProblems;
+};
 
 type LogFormat = Config['log']['format'];
 
@@ -60,8 +64,13 @@ export function openDestination(options: Config['log'], { isShared = false } = {
   const sinks: Partial<Record<LogFormat, Sink>> = {};
   const sinkOf = (format: LogFormat) => (sinks[format] ??= openSink(format, maxWrite));
   let current = sinkOf(options.format);
+  const problems = createRecentProblems();
   return {
-    write: (line) => current.write(line),
+    write(line) {
+      problems.see(line);
+      current.write(line);
+    },
+    recentProblems: problems,
     flushSync: () => current.flushSync(),
     setFormat(format) {
       const next = sinkOf(format);
@@ -69,6 +78,16 @@ export function openDestination(options: Config['log'], { isShared = false } = {
       current = next;
     },
   };
+}
+
+/** The newest problems in a log that {@link openDestination} writes; none of the log of a host. */
+export function recentProblems(log: Logger): readonly Problem[] {
+  const stream: unknown = Reflect.get(log, pino.symbols.streamSym);
+  return isLogDestination(stream) ? stream.recentProblems.list() : [];
+}
+
+function isLogDestination(stream: unknown): stream is LogDestination {
+  return typeof stream === 'object' && stream !== null && 'recentProblems' in stream;
 }
 
 function openSink(format: LogFormat, maxWrite: number): Sink {

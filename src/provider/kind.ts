@@ -1,10 +1,13 @@
 import type { z } from 'zod';
 import type { ConfigIssue, IsValid } from '../config/diagnostics/issue.ts';
 import type {
+  OtherKeys,
   ProviderSchema,
   ProviderSection,
   ProviderSectionKind,
 } from '../config/schema/provider-section.ts';
+import type { RouteScopes } from '../config/route-scopes.ts';
+import type { SigningKeys } from '../crypto/signing-keys.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Provider } from './provider.ts';
@@ -16,8 +19,12 @@ export type ProviderDeps<Section> = {
   redirectUri: string;
   /** The claims that sessions show to the page. */
   sessionClaims: readonly string[];
+  /** What every sign-in asks for besides the scopes of the section. */
+  routeScopes?: RouteScopes;
   /** How long one refresh may take; every other call may take `config.timeout`. */
   refreshTimeoutMs: number;
+  /** The keys of `keys`. */
+  signingKeys: Pick<SigningKeys, 'current' | 'sign'>;
   clock: () => number;
   log: Logger;
   metrics: Metrics;
@@ -36,7 +43,7 @@ type Descriptor<Schema extends ProviderSchema> = {
   schema: Schema;
   accessTokens: ProviderSectionKind['accessTokens'];
   /** The rules between keys of the section. Paths are relative to the section. */
-  rules?(section: z.output<Schema>, isValid: IsValid): Iterable<ConfigIssue>;
+  rules?(section: z.output<Schema>, isValid: IsValid, others: OtherKeys): Iterable<ConfigIssue>;
   nameOf(section: z.output<Schema>): string;
   create(deps: ProviderDeps<z.output<Schema>>): Provider;
 };
@@ -63,7 +70,7 @@ export function defineProviderKind<Schema extends ProviderSchema>(
     schema,
     accessTokens,
     owns,
-    brokenRules: (section, isValid) => rules?.(own(section), isValid) ?? [],
+    brokenRules: (section, isValid, others) => rules?.(own(section), isValid, others) ?? [],
     nameOf: (section) => descriptor.nameOf(own(section)),
     create: ({ config, ...deps }) => descriptor.create({ ...deps, config: own(config) }),
   };

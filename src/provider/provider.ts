@@ -4,6 +4,7 @@ import { GatewayError, type StepUpRequirement } from '../errors.ts';
 import type { Audience } from '../tokens/audience.ts';
 import type { RefreshResponse, TokenResponse } from '../tokens/token-set.ts';
 import type { CheckResult } from './check-result.ts';
+import type { TokenGrants } from './grants/token-grants.ts';
 import type { LogoutTokens } from './oidc/logout-token.ts';
 
 /** The state of a login attempt until its callback, in a sealed cookie; never sent to the provider. */
@@ -115,6 +116,11 @@ export type ProviderState = 'unknown' | 'up' | 'down';
 
 /** Sign-in by a redirect to the provider and back. */
 export type RedirectLogin = {
+  /**
+   * Reads the `state` of a response that is one signed JWT, without verification: it only selects the sign-in. Undefined when
+   * responses are parameters. Throws `provider_unavailable`.
+   */
+  readonly jwtStateOf?: ((response: string) => Promise<string | undefined>) | undefined;
   /** Starts a login: returns the redirect and the state to keep. Throws `provider_unavailable`. */
   begin(hints: LoginHints): Promise<{ url: URL; attempt: LoginAttempt }>;
   /**
@@ -182,6 +188,8 @@ export type Provider = {
   readonly decoupledLogin?: DecoupledLogin | undefined;
   /** Checks logout tokens; absent for a provider that sends none. */
   readonly logoutTokens?: LogoutTokens | undefined;
+  /** Issues tokens for routes; absent for a provider that issues none but those of its sign-ins. */
+  readonly grants?: TokenGrants | undefined;
   /** Uses a refresh token once. Never throws. */
   refresh(request: RefreshRequest): Promise<RefreshOutcome>;
   /** Revokes a refresh token (RFC 7009); does nothing without a revocation endpoint. Never throws. */

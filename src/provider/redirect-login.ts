@@ -1,7 +1,8 @@
 import * as oauth from 'openid-client';
 import type { StepUpRequirement } from '../errors.ts';
 import type { DpopKey } from '../dpop/key.ts';
-import type { DpopHandles } from './dpop-handles.ts';
+import type { JwtResponses } from './authorization/jwt-response.ts';
+import type { DpopHandles } from './dpop/handles.ts';
 import { PAR_ENDPOINT, type BuildAuthorizationUrl } from './authorization/request.ts';
 import { loginFailure, loginRefused, stepUpFailure } from './login-failure.ts';
 import type { LoginAttempt, RedirectLogin, SignIn } from './provider.ts';
@@ -16,10 +17,14 @@ export function createRedirectLogin(deps: {
   client: () => Promise<oauth.Configuration>;
   /** Parameters of every authorization request in addition to those from the page. */
   parameters: Readonly<Record<string, string>>;
+  /** Resources of every authorization request besides that of `parameters` (RFC 8707). */
+  resources?: readonly string[];
   /** `openid`: sends a nonce, and compares the `iss` that comes back (RFC 9207). */
   protocol: 'openid' | 'oauth2';
   /** Binds the tokens to a key, where the configuration asks for it. */
   dpop?: DpopHandles;
+  /** Reads responses that are a JWT; by default they are parameters. */
+  jwtResponses?: (() => Promise<JwtResponses>) | undefined;
   /** Puts the parameters into a URL; by default as they are. */
   buildUrl?: BuildAuthorizationUrl;
   /** Reads the signed-in user from a token response. */
@@ -35,10 +40,19 @@ export function createRedirectLogin(deps: {
   ) => Promise<SignIn>;
   clock: () => number;
 }): RedirectLogin {
-  const { issuer, redirectUri, parameters, dpop, readSignIn, clock } = deps;
+  const { issuer, redirectUri, parameters, resources = [], dpop, readSignIn, clock } = deps;
   const { buildUrl = async (client, request) => oauth.buildAuthorizationUrl(client, request) } = deps;
   const failure = (cause: unknown, { stepUp }: Pick<LoginAttempt, 'stepUp'>, endpoint?: string) =>
     stepUp === undefined ? loginFailure(cause, endpoint) : stepUpFailure(cause, endpoint);
+  const { jwtResponses } = deps;
+  /** The callback with verified parameters in place of a JWT. */
+  const withParameters = async (callback: URL): Promise<URL> => {
+    if (jwtResponses === undefined) return callback;
+    const parameters = await (await jwtResponses()).read(callback.searchParams.get('response') ?? '');
+    const url = new URL(redirectUri);
+    url.search = parameters.toString();
+    return url;
+  };
   const isOpenId = deps.protocol === 'openid';
   const fixedAcrValues = (isOpenId && parameters['acr_values']?.split(' ')) || [];
   /** A step-up that asks for no `acr` must bring one of those that every sign-in must bring. */
@@ -46,6 +60,8 @@ export function createRedirectLogin(deps: {
     stepUp.acrValues.length > 0 ? stepUp : { ...stepUp, acrValues: fixedAcrValues };
 
   return {
+    jwtStateOf: jwtResponses && (async (response) => (await jwtResponses()).stateOf(response)),
+
     async begin({ parameters: requested, stepUp }) {
       const config = await deps.client();
       if (config.serverMetadata().authorization_endpoint === undefined)
@@ -63,6 +79,8 @@ export function createRedirectLogin(deps: {
         ...(stepUp === undefined ? {} : { stepUp: withFixedAcr(stepUp) }),
       };
       const request = withStepUp({ ...parameters, ...requested }, stepUp);
+      for (const resource of resources)
+        if (!request.has('resource', resource)) request.append('resource', resource);
       const own = {
         redirect_uri: redirectUri,
         state: attempt.state,
@@ -91,11 +109,12 @@ export function createRedirectLogin(deps: {
       const dpopKey = attempt.dpopKey ?? dpop?.createKey()?.secret;
       try {
         const checks = { expectedState: attempt.state, pkceCodeVerifier: attempt.codeVerifier };
-        // With the resources of a step-up, the one of every sign-in must be named.
-        const { resource } = attempt.stepUp?.resources.length ? parameters : {};
+        // With further resources, of a step-up or of routes, the one of every sign-in must be named.
+        const hasFurther = resources.length > 0 || (attempt.stepUp?.resources.length ?? 0) > 0;
+        const { resource } = hasFurther ? parameters : {};
         const json = await oauth.authorizationCodeGrant(
           config,
-          callback,
+          await withParameters(callback),
           checks,
           resource === undefined ? {} : { resource },
           dpop?.of(config, dpopKey),

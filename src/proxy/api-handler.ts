@@ -3,14 +3,16 @@ import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { Logger } from '../observability/log.ts';
-import type { Credential } from '../refresh/credential.ts';
 import type { StepUpLinks } from '../sessions/step-up-links.ts';
+import type { Identities } from './access-checks.ts';
 import type { TokenResolver } from './token-resolver.ts';
 import type { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { SessionBoundResponses } from './response/session-bound.ts';
 import type { Forwarder } from './upstream/forwarder.ts';
 import { openRequestBody } from './request/body.ts';
 import type { Route, Routes } from './routes.ts';
+import { bringsToken } from './tokens/bearer-callers.ts';
+import type { Caller } from './tokens/caller.ts';
 import { explainUpstreamFailure } from './upstream/errors.ts';
 
 /**
@@ -22,13 +24,23 @@ export function createApi(deps: {
   originPolicy: OriginPolicy;
   tokenResolver: TokenResolver;
   concurrencyLimit: ConcurrencyLimit;
+  identities: Identities;
   forwarder: Forwarder;
   sessionBound: SessionBoundResponses;
   stepUpLinks: StepUpLinks;
   log: Logger;
 }): RequestHandler {
-  const { routes, originPolicy, tokenResolver, concurrencyLimit, forwarder, sessionBound, stepUpLinks, log } =
-    deps;
+  const {
+    routes,
+    originPolicy,
+    tokenResolver,
+    concurrencyLimit,
+    identities,
+    forwarder,
+    sessionBound,
+    stepUpLinks,
+    log,
+  } = deps;
 
   return async function api(request, response, next) {
     const context = requestContextOf(response);
@@ -38,24 +50,26 @@ export function createApi(deps: {
     checkMethod(request, route);
     checkDestination(request);
     // A route that gets no credential of the browser has nothing that another site could misuse.
-    if (route.config.auth !== 'none' || route.config.cookies.toUpstream.length > 0)
-      originPolicy.checkRequest(request);
+    // Neither has one with a token of its own: a page of another site cannot add `Authorization` without a preflight.
+    const isWithoutCredential = route.config.auth === 'none' && route.config.cookies.toUpstream.length === 0;
+    if (!isWithoutCredential && !bringsToken(route, request)) originPolicy.checkRequest(request);
 
     let leaveLimit: (() => void) | undefined;
-    let credential: Credential | undefined;
+    let caller: Caller | undefined;
     let forwarding: Promise<void> | undefined;
     try {
-      credential = await tokenResolver.resolve(request, route, context);
-      leaveLimit = concurrencyLimit.enter(route, credential, context);
+      caller = await tokenResolver.resolve(request, route, context);
+      leaveLimit = concurrencyLimit.enter(route, caller, context);
       const body = await openRequestBody(request, response, {
         maxBytes: route.config.maxBody,
         replayBytes: route.config.replayBody,
         idleMs: route.config.timeout.idle,
       });
-      forwarding = forwarder.forward({ request, response, context, route, body }, credential);
-      await (credential === undefined
+      const identity = caller?.session && (await identities(route)?.(caller.session));
+      forwarding = forwarder.forward({ request, response, context, route, identity, body }, caller);
+      await (caller?.session === undefined
         ? forwarding
-        : sessionBound.follow(forwarding, response, credential.session));
+        : sessionBound.follow(forwarding, response, caller.session));
     } catch (error) {
       // Before the request is forwarded, no failure is the upstream's.
       const failure = forwarding === undefined ? error : explainUpstreamFailure(error);
@@ -69,7 +83,7 @@ export function createApi(deps: {
       if (hasGone(request, response)) return;
       if (failure instanceof GatewayError && failure.code === 'session_expired')
         tokenResolver.clearSessionCookie(response);
-      throw credential === undefined ? failure : await stepUpLinks.complete(failure, credential.session);
+      throw caller?.session === undefined ? failure : await stepUpLinks.complete(failure, caller.session);
     } finally {
       leaveLimit?.();
     }

@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RouteConfig } from '../config/schema/schema.ts';
 import { GatewayError } from '../errors.ts';
 import type { RequestContext } from '../http/inbound/request-context.ts';
-import type { Credential } from '../refresh/credential.ts';
 import type { TokenRefresher } from '../refresh/token-refresher.ts';
 import { sessionExpired, sessionRequired } from '../sessions/no-session.ts';
 import type { Sessions } from '../sessions/service.ts';
@@ -10,30 +9,52 @@ import type { StepUpLinks } from '../sessions/step-up-links.ts';
 import type { AccessChecks } from './access-checks.ts';
 import type { RouteLimits } from './request/rate-limits.ts';
 import type { Route } from './routes.ts';
+import type { Caller } from './tokens/caller.ts';
+import { bringsToken, type BearerCallers } from './tokens/bearer-callers.ts';
+import type { RouteTokens } from './tokens/route-tokens.ts';
 
-/** Finds the access token to forward with a request. */
+/** Finds what to forward a request with. */
 export type TokenResolver = {
-  /** Returns a valid token, or undefined if the route uses none or has optional authentication and there is no session. */
-  resolve(request: IncomingMessage, route: Route, context: RequestContext): Promise<Credential | undefined>;
+  /**
+   * Returns the session and a valid token, where the route has them; undefined if the route uses none, or has optional
+   * authentication and nothing for callers without a session.
+   */
+  resolve(request: IncomingMessage, route: Route, context: RequestContext): Promise<Caller | undefined>;
   /** Clears the session cookie of a browser whose session has ended. Call it before the response headers are sent. */
   clearSessionCookie(response: ServerResponse): void;
 };
 
 /**
  * Throws `session_required`, `session_expired`, `rate_limited`, `not_allowed`, and the errors of
- * {@link TokenRefresher.fresh}.
+ * {@link TokenRefresher.fresh} and {@link RouteTokens.of}.
  */
 export function createTokenResolver(deps: {
   sessions: Sessions;
   refresher: TokenRefresher;
+  routeTokens: RouteTokens;
+  bearerCallers: BearerCallers;
   stepUpLinks: StepUpLinks;
   limits: RouteLimits;
   accessChecks: AccessChecks;
 }): TokenResolver {
-  const { sessions, refresher, stepUpLinks, limits, accessChecks } = deps;
+  const { sessions, refresher, routeTokens, bearerCallers, stepUpLinks, limits, accessChecks } = deps;
+  const anonymous = (route: Route) =>
+    route.config.token === 'user' ? undefined : routeTokens.of(route, undefined);
+
+  /** A caller with a token of its own: that is sent, or what the route has instead. */
+  const resolveBearer = async (request: IncomingMessage, route: Route, context: RequestContext) => {
+    const { claims, ...caller } = await bearerCallers.admit(request, route, context);
+    await limits(route)?.caller(caller.name);
+    accessChecks(route)?.checkToken(claims);
+    if (route.config.token === 'user') return caller;
+    const { accessToken, renewal } = (await routeTokens.of(route, undefined)) ?? {};
+    return { ...caller, accessToken, renewal };
+  };
+
   return {
     async resolve(request, route, context) {
       const { config, audience } = route;
+      if (bringsToken(route, request)) return resolveBearer(request, route, context);
       const limit = limits(route);
       if (config.auth === 'none') {
         await limit?.client(context);
@@ -44,17 +65,20 @@ export function createTokenResolver(deps: {
         const { session } = lookup;
         await limit?.session(session);
         try {
-          const credential = await refresher.fresh(session, audience);
+          const caller =
+            config.token === 'user'
+              ? await refresher.fresh(session, audience)
+              : await routeTokens.of(route, session);
           // After a refresh, which may have changed the claims.
-          accessChecks(route)?.check(credential.session);
-          return credential;
+          accessChecks(route)?.check(caller?.session ?? session);
+          return caller;
         } catch (error) {
-          if (mayBeAnonymous(config) && isExpired(error)) return undefined;
+          if (mayBeAnonymous(config) && isExpired(error)) return anonymous(route);
           throw await stepUpLinks.complete(error, session);
         }
       }
       await limit?.client(context);
-      if (mayBeAnonymous(config)) return undefined;
+      if (mayBeAnonymous(config)) return anonymous(route);
       throw lookup.kind === 'absent' ? sessionRequired() : sessionExpired();
     },
     clearSessionCookie: (response) => void response.appendHeader('Set-Cookie', sessions.clearCookie()),

@@ -14,6 +14,7 @@ export const REDIS_KEYS = [
   'revocations',
   'rate:',
   'turn:',
+  'token:',
 ] as const;
 
 /** Names of channels after `session.keyPrefix`, each with a message that its listeners ignore. */

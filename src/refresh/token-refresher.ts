@@ -81,6 +81,8 @@ const MARK_CHECK_MS = 500;
 
 /** Implements the protocol of docs/refresh.md, in its order. */
 export function createTokenRefresher(deps: {
+  /** The issuer of the provider. */
+  issuer: string;
   sessions: Sessions;
   callTokenEndpoint: TokenEndpointCall;
   locks: Locks;
@@ -229,6 +231,15 @@ export function createTokenRefresher(deps: {
     { lease, owner, waitedFor }: { lease: Lease; owner: string; waitedFor: string | undefined },
   ): Promise<Spending> => {
     const { key, version, data } = record;
+    // SECURITY: a refresh token is for its issuer alone.
+    if (data.issuer !== deps.issuer) {
+      deps.log.warn(
+        { session: key, issuer: data.issuer },
+        'the session is of another issuer than the provider; ending it without a refresh',
+      );
+      await sessions.end(key, 'issuer_changed');
+      return { result: expired(undefined) };
+    }
     const { refreshToken } = data.tokens;
     if (refreshToken === undefined) {
       await sessions.end(record.key, 'expired');

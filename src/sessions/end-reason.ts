@@ -13,6 +13,7 @@ import { isOutdated, type SessionView } from './session.ts';
  * - `unreadable`: the record was changed, or not written by a gateway;
  * - `refresh_rejected`: the provider rejected the refresh token;
  * - `identity_changed`: a refresh returned the ID token of another person;
+ * - `issuer_changed`: the provider is another issuer than the one that the person signed in with;
  * - `secret_removed`: an operator removed the secret that sealed the session or its cookie;
  * - `admin`: an operator ended the session.
  */
@@ -28,6 +29,7 @@ export type EndReason =
   | 'unreadable'
   | 'refresh_rejected'
   | 'identity_changed'
+  | 'issuer_changed'
   | 'secret_removed'
   | 'admin';
 
@@ -51,6 +53,7 @@ export const endedBy: Readonly<Record<EndReason, EndedBy>> = {
   unreadable: 'gateway',
   limit: 'limit',
   expired: 'limit',
+  issuer_changed: 'operator',
   secret_removed: 'operator',
   admin: 'operator',
 };

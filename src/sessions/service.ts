@@ -78,6 +78,8 @@ export type Sessions = SessionLookup &
 export type Replacement = { result: ReplaceResult; record: SessionRecord; saved: Promise<unknown> };
 
 type SessionsDeps = {
+  /** The issuer of new tokens. */
+  issuer: string;
   store: SessionStore;
   cache: ReadCache;
   tickets: Tickets;
@@ -103,7 +105,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const viewOf = (record: SessionRecord) => sessionView(record, deps.claimSelection?.names());
 
   const revoke = (refreshToken: string | undefined) => {
-    if (refreshToken !== undefined) void revocations.revoke(refreshToken);
+    if (refreshToken !== undefined) void revocations.revoke({ refreshToken, issuer: deps.issuer });
   };
 
   const logDroppedTokens = (key: string) => {
@@ -151,6 +153,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
         throw loginRefused('the provider ended this session during the sign-in; sign in again');
       }
       metrics.sessionStarted();
+      // Its idle limit is new, so that no request extends it in the first minute.
+      metrics.sessionUsed(Infinity);
       log.info({ session: key }, 'session started');
       const replaced = new Set<string>();
       for (const earlierKey of replaces)

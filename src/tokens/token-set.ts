@@ -71,6 +71,16 @@ export function mergeRefreshResponse(
   };
 }
 
+/** The access token of a response to a request that was sent at `sentAtMs`. */
+export function createAccessToken(response: {
+  readonly accessToken: string;
+  readonly expiresInSeconds: number | undefined;
+  readonly sentAtMs: number;
+}): AccessToken {
+  const { accessToken: value, expiresInSeconds, sentAtMs } = response;
+  return { value, obtainedAtMs: sentAtMs, expiresAtMs: expiryOf(expiresInSeconds, sentAtMs) };
+}
+
 /** Lifetimes beyond one year count as one year: enormous numbers must not overflow a date or a timer. */
 const MAX_LIFETIME_SECONDS = 365 * 24 * 3600;
 

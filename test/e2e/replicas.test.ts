@@ -49,3 +49,24 @@ it('two processes refresh an expired token once for a hundred concurrent request
     [0, 0],
   ]);
 });
+
+it('two processes that race for the token of a route make one token call', async () => {
+  const { provider, upstream } = fixture;
+  const routes = [{ path: '/machine', upstream: upstream.url, auth: 'optional', token: 'client' }];
+  const racers = await Promise.all(
+    Array.from({ length: 2 }, () => fixture.start({ replicaOf: first, config: { routes } })),
+  );
+  provider.faults.delayMs('token', 200);
+  const agents = racers.flatMap((at) => Array.from({ length: 10 }, () => fixture.browser(at)));
+  const callAll = () => Promise.all(agents.map((agent, at) => agent.fetch(`/machine/${at}`)));
+
+  const responses = await callAll();
+  expect(responses.map((response) => response.status)).toEqual(responses.map(() => 200));
+  expect(provider.tokenCalls({ grant: 'client_credentials' })).toBe(1);
+
+  const [token] = provider.families[0]?.accessTokens ?? [];
+  provider.revokeAccessToken(token?.token ?? '');
+  const replayed = await callAll();
+  expect(replayed.map((response) => response.status)).toEqual(replayed.map(() => 200));
+  expect(provider.tokenCalls({ grant: 'client_credentials' })).toBe(2);
+});

@@ -19,6 +19,7 @@ describe('a gateway error', () => {
     ['upstream_unreachable', 502],
     ['upstream_invalid_response', 502],
     ['provider_invalid_response', 502],
+    ['token_exchange_refused', 502],
     ['store_unavailable', 503],
     ['provider_unavailable', 503],
     ['upstream_timeout', 504],

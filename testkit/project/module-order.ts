@@ -9,6 +9,7 @@ const layers = [
   ['provider'],
   ['sessions'],
   ['refresh'],
+  ['grants'],
   ['http'],
   ['access', 'admin', 'auth', 'proxy'],
   ['spa'],

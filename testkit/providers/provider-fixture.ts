@@ -21,7 +21,14 @@ export type ProviderFixture = {
 };
 
 /** `config` is merged over the default configuration; routes lead to the API. */
-export type ProviderFixtureOptions = { config?: Record<string, unknown>; routes?: Record<string, unknown>[] };
+export type ProviderFixtureOptions = {
+  config?: Record<string, unknown>;
+  routes?: Record<string, unknown>[];
+  /** A base URL with another origin than the address of the gateway. */
+  baseUrl?: string;
+  /** The authority that the browser trusts. */
+  ca?: string;
+};
 
 /**
  * Opens a fixture for one kind of token server. Sessions last 90 days, since access tokens of some kinds
@@ -29,7 +36,7 @@ export type ProviderFixtureOptions = { config?: Record<string, unknown>; routes?
  */
 export async function openProviderFixture(
   kind: Pick<ProviderKind, 'open' | 'signIn'>,
-  { config, routes }: ProviderFixtureOptions = {},
+  { config, routes, ca, baseUrl }: ProviderFixtureOptions = {},
 ): Promise<ProviderFixture> {
   let aheadMs = 0;
   const clock = () => Date.now() + aheadMs;
@@ -45,8 +52,10 @@ export async function openProviderFixture(
       ...(routes && { routes: routes.map((route) => ({ upstream: upstream.url, ...route })) }),
     },
     clock,
+    ...(baseUrl !== undefined && { baseUrl }),
   });
-  const agent = createUserAgent(gateway.url, { clock });
+  const connect = { host: '127.0.0.1', port: gateway.port };
+  const agent = createUserAgent(gateway.url, { clock, ca, connect });
 
   return {
     fake,

@@ -1,10 +1,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { exportJWK, generateKeyPair } from 'jose';
 import type { ClientMetadata, Configuration, Provider as OidcProvider } from 'oidc-provider';
 import { Provider } from './oidc-provider.ts';
 import { createOidcRecords } from './oidc-records.ts';
 import type { LedgerEntry } from '../fake-provider/tokens/families.ts';
+import type { CertificateAuthority } from '../network/certificate-authority.ts';
 import { listenOnLoopback } from '../network/loopback-server.ts';
+import { aliasesAt, clientCertificates } from './client-certificates.ts';
 import type { ProviderFake } from './provider-fake.ts';
 
 /** oidc-provider in this process, with one client and one user, who is always signed in. */
@@ -20,6 +23,11 @@ export type RealProviderOptions = {
   /** Keys of the `provider` section of a gateway, besides `type`, `issuer` and `clientId`. */
   section?: Record<string, unknown>;
   configuration?: Configuration;
+  /**
+   * Serves TLS as well, with a certificate of this authority, and asks for a client certificate of it (RFC 8705). `issuer`:
+   * the issuer is there; otherwise only the aliases of its endpoints are.
+   */
+  secure?: { authority: CertificateAuthority; issuer?: boolean };
   /** Answers a request in place of the provider; returns false to let the provider answer. */
   intercept?: (request: IncomingMessage, response: ServerResponse) => boolean;
 };
@@ -34,7 +42,17 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
   const { clock = Date.now, client = {}, section = { clientSecret: CLIENT.client_secret } } = options;
   const server = createServer();
   const loopback = await listenOnLoopback(server);
-  const issuer = `http://127.0.0.1:${loopback.port}`;
+  const { secure } = options;
+  const identity = secure?.authority.issue('127.0.0.1');
+  const secureServer = createSecureServer({
+    ...identity,
+    ...(secure && { ca: secure.authority.certificate }),
+    requestCert: true,
+    rejectUnauthorized: false,
+  });
+  const secureLoopback = secure && (await listenOnLoopback(secureServer));
+  const secureOrigin = `https://127.0.0.1:${secureLoopback?.port}`;
+  const issuer = secure?.issuer === true ? secureOrigin : `http://127.0.0.1:${loopback.port}`;
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
   const registered: ClientMetadata = {
     ...CLIENT,
@@ -51,7 +69,14 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
       jwks: { keys: [{ ...jwk, alg: 'RS256', use: 'sig' }] },
       cookies: { keys: ['a-key-for-the-cookies-of-a-test'] },
       clients: [registered],
-      clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+      clientAuthMethods: [
+        'client_secret_basic',
+        'client_secret_post',
+        'private_key_jwt',
+        ...(secure ? (['tls_client_auth', 'self_signed_tls_client_auth'] as const) : []),
+      ],
+      ...(secure &&
+        secure.issuer !== true && { discovery: { mtls_endpoint_aliases: aliasesAt(secureOrigin) } }),
       pkce: { required: () => true },
       rotateRefreshToken: true,
       issueRefreshToken: () => true,
@@ -73,6 +98,7 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
       ...options.configuration,
       features: {
         devInteractions: { enabled: false },
+        ...(secure && { mTLS: clientCertificates }),
         revocation: { enabled: true, allowedPolicy: () => true },
         rpInitiatedLogout: {
           enabled: true,
@@ -121,14 +147,19 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
 
   let instance = build();
   recordTokens(instance);
-  server.on('request', (request, response) => {
+  const respond = (request: IncomingMessage, response: ServerResponse) => {
     if (request.url?.startsWith('/interaction/') === true) {
       void finishInteraction(request, response);
       return;
     }
     if (options.intercept?.(request, response) === true) return;
     void instance.callback()(request, response);
-  });
+  };
+  server.on('request', respond);
+  secureServer.on('request', respond);
+  const both = (act: 'stop' | 'start') => async () => {
+    await Promise.all([loopback[act](), secureLoopback?.[act]()]);
+  };
 
   return {
     issuer,
@@ -159,8 +190,8 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
       });
       return status;
     },
-    stop: loopback.stop,
-    start: loopback.start,
-    close: loopback.stop,
+    stop: both('stop'),
+    start: both('start'),
+    close: both('stop'),
   };
 }

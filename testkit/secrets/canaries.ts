@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { createKeyRing } from '../../src/crypto/key-ring.ts';
+import { createKeyRing, type KeyPurpose } from '../../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../../src/crypto/sealed-cookie.ts';
 
 /** A place that is searched for secrets. */
@@ -44,6 +44,7 @@ export function createCanaries(): Canaries {
   const sealing = new Set<string>();
   const ports = new Set<number>();
   const cookies = new Set<string>();
+  const loginCookies = new Set<string>();
 
   const report = (place: Place, kind: string, text: string, at: number) => {
     found.add(`${kind} in ${place}: ${JSON.stringify(text.slice(Math.max(0, at - 120), at + 60))}`);
@@ -74,19 +75,26 @@ export function createCanaries(): Canaries {
     for (const [, name = '', value = ''] of text.matchAll(SET_COOKIE)) {
       keep('cookie', value);
       if (name.endsWith('coatcheck')) cookies.add(value);
+      else if (name.includes('coatcheck-login-')) loginCookies.add(value);
     }
   };
 
-  /** Opens the session cookies set since the last call: the identifier inside must not appear anywhere. */
-  const keepIdentifiers = async () => {
+  /** Opens the cookies set since the last call: the secrets inside must not appear anywhere. */
+  const keepContents = async () => {
     if (sealing.size === 0) return;
-    const fresh = [...cookies];
-    cookies.clear();
-    const seals = createSealedCookies(createKeyRing([...sealing]), 'session-cookie');
-    for (const content of await Promise.all(fresh.map((value) => seals.unseal(value)))) {
-      const id = content?.['id'];
-      if (typeof id === 'string') keep('session identifier', id);
-    }
+    const keyRing = createKeyRing([...sealing]);
+    const keepMember = async (purpose: KeyPurpose, sealed: Set<string>, member: string, kind: string) => {
+      const fresh = [...sealed];
+      sealed.clear();
+      const seals = createSealedCookies(keyRing, purpose);
+      for (const content of await Promise.all(fresh.map((value) => seals.unseal(value)))) {
+        const secret = content?.[member];
+        if (typeof secret === 'string') keep(kind, secret);
+      }
+    };
+    await keepMember('session-cookie', cookies, 'id', 'session identifier');
+    // The session will have this key.
+    await keepMember('login-cookie', loginCookies, 'dpopKey', 'DPoP key');
   };
 
   return {
@@ -114,7 +122,7 @@ export function createCanaries(): Canaries {
       if (ports.has(port)) see('the browser', text);
     },
     leaks: async () => {
-      await keepIdentifiers();
+      await keepContents();
       return [...found];
     },
   };

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request as httpRequest } from 'node:http';
+import { Agent as SecureAgent, request as httpsRequest } from 'node:https';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { canaries } from '../secrets/canaries.ts';
@@ -48,9 +49,13 @@ export type Transport = {
 /** A host and port to connect to. */
 export type Address = { host: string; port: number };
 
-/** Creates a transport. Connections for `base` go to `connect`, if given; all others follow their URL. */
-export function createTransport(base: URL, connect: Address | undefined): Transport {
+/**
+ * Creates a transport. Connections for `base` go to `connect`, if given; all others follow their URL, and https ones trust the
+ * authority `ca`.
+ */
+export function createTransport(base: URL, connect: Address | undefined, ca?: string): Transport {
   const agent = new Agent({ keepAlive: true });
+  const secureAgent = new SecureAgent({ keepAlive: true, ca });
   const records: { origin: string; text: string }[] = [];
 
   const record = (origin: string, text: string) => {
@@ -63,9 +68,9 @@ export function createTransport(base: URL, connect: Address | undefined): Transp
   };
   const addressOf = (url: URL): Address => {
     if (connect !== undefined && url.origin === base.origin) return connect;
-    if (url.protocol !== 'http:')
+    if (url.protocol !== 'http:' && ca === undefined)
       throw new Error(`${url.origin} needs \`connect\`: only plain TCP is spoken here`);
-    return { host: url.hostname, port: Number(url.port || 80) };
+    return { host: url.hostname, port: Number(url.port || (url.protocol === 'http:' ? 80 : 443)) };
   };
 
   return {
@@ -76,12 +81,16 @@ export function createTransport(base: URL, connect: Address | undefined): Transp
         .filter((entry) => origin === undefined || entry.origin === origin)
         .map(({ text }) => text)
         .join(''),
-    close: () => agent.destroy(),
+    close: () => {
+      agent.destroy();
+      secureAgent.destroy();
+    },
 
     send: async (url, { method, headers, body, signal }) => {
-      const outgoing = httpRequest({
+      const isSecure = url.protocol === 'https:' && url.origin !== base.origin;
+      const outgoing = (isSecure ? httpsRequest : httpRequest)({
         ...addressOf(url),
-        agent,
+        agent: isSecure ? secureAgent : agent,
         method,
         path: url.pathname + url.search,
         headers: { host: url.host, ...definedHeaders(headers) },

@@ -57,6 +57,8 @@ export type UserAgentOptions = {
   /** Where it connects to for its base URL, when that is another place than the URL says. */
   connect?: Address;
   clock?: () => number;
+  /** The authority that it trusts, in PEM; without one, it speaks plain TCP only. */
+  ca?: string | undefined;
   /** Has the cookies that this one got from the same base URL. */
   like?: UserAgent | undefined;
 };
@@ -66,7 +68,7 @@ const SAME_ORIGIN: CookieContext = { crossSite: false, topLevelGet: true };
 /** Makes a browser. `baseUrl` may be https only together with `connect`. */
 export function createUserAgent(baseUrl: string, options: UserAgentOptions = {}): UserAgent {
   const base = new URL(baseUrl);
-  const transport = createTransport(base, options.connect);
+  const transport = createTransport(base, options.connect, options.ca);
   const cookies = createCookieJar(options.clock);
   const webSockets = new Set<AgentWebSocket>();
   const setCookie = (line: string) => cookies.store(base, line);

@@ -49,15 +49,17 @@ export function createLogout(deps: {
     }
     if (ended !== undefined) await withTimeout(ended.revoked, REVOCATION_WAIT_MS);
 
+    // The provider knows no session of another issuer, and must not get its ID token.
+    const endedHere = ended?.data.issuer === provider.issuer ? ended : undefined;
     if (isForm(request)) {
-      const idTokenHint = ended?.data.tokens.idToken;
-      const url = ended && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint });
+      const idTokenHint = endedHere?.data.tokens.idToken;
+      const url = endedHere && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint });
       response.status(303).setHeader('Location', url?.href ?? postLogoutReturnTo);
       response.end();
       return;
     }
     // SECURITY: page scripts can read this response, so it has no ID token hint; the provider uses its own cookie instead.
-    const url = ended && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint: undefined });
+    const url = endedHere && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint: undefined });
     response.json({ logoutUrl: url?.href ?? postLogoutReturnTo });
   };
 }

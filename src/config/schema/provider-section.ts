@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ConfigIssue, IsValid } from '../diagnostics/issue.ts';
 import { duration } from '../values/duration.ts';
 import { proxySetting, type ProxySetting } from '../outgoing-proxy.ts';
+import type { SigningKey } from '../values/secrets/private-key.ts';
 import { clientTls, type ClientTls } from './tls.ts';
 
 /** The keys of every `provider` section, and two that most have. Each provider kind adds its own keys. */
@@ -39,6 +40,12 @@ export type ProviderSchema = z.ZodType<
   z.core.$ZodTypeInternals<ProviderSection, unknown> & z.core.$ZodTypeDiscriminable['_zod']
 >;
 
+/** The keys of the configuration outside of `provider` that its rules need. */
+export type OtherKeys = {
+  /** The first of `keys`; undefined without one, `invalid` when `keys` is not valid. */
+  readonly signingKey: SigningKey | 'invalid' | undefined;
+};
+
 /** The part of a provider kind that the configuration needs. The kinds are in a higher layer, so they are passed in. */
 export type ProviderSectionKind = {
   /** The value of `provider.type`. */
@@ -47,7 +54,7 @@ export type ProviderSectionKind = {
   /** `one`: the kind has no scopes or resources, so that routes cannot ask for access tokens of their own. */
   readonly accessTokens: 'one' | 'per-audience';
   /** Checks the rules between keys of the section. Paths are relative to the section. */
-  brokenRules(section: ProviderSection, isValid: IsValid): Iterable<ConfigIssue>;
+  brokenRules(section: ProviderSection, isValid: IsValid, others: OtherKeys): Iterable<ConfigIssue>;
 };
 
 export type ProviderSectionKinds = readonly [ProviderSectionKind, ...ProviderSectionKind[]];

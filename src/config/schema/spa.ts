@@ -27,6 +27,7 @@ export const spaSchema = section({
     return z.NEVER;
   })
   .meta({
+    setInReference: true,
     description:
       'The single-page app: one of the two keys. Without `spa`, the gateway serves APIs and its own endpoints only.',
   });

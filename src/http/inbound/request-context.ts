@@ -12,6 +12,8 @@ export type RequestContext = {
   readonly clientAddress: string;
   /** The metrics label: the path of the configured route, or a fixed name for what the gateway serves itself. */
   route: string;
+  /** Set while the request is traced and its trace is exported. */
+  traceId?: string;
   failureReturnTo?: FailureReturnTo | undefined;
 };
 

@@ -76,14 +76,15 @@ export function createNavigationErrors(deps: {
       links.loginUrl && error instanceof GatewayError
         ? (error.options.loginUrl ?? links.loginUrl)
         : links.loginUrl;
-    const own = addressOf(request);
     const home = { retryUrl: links.home, retryLabel: labels.home };
     switch (link) {
-      case 'again':
+      case 'again': {
+        const own = addressOf(request);
         if (own !== undefined) return { retryUrl: own, retryLabel: labels.again };
-        return request.context?.target.path === links.callbackPath ? signIn(loginUrl, undefined) : home;
+        return request.context?.target.path === links.callbackPath ? signIn(loginUrl) : home;
+      }
       case 'sign-in':
-        return signIn(loginUrl, own);
+        return signIn(loginUrl);
       case 'home':
         return home;
       case 'base':
@@ -91,11 +92,13 @@ export function createNavigationErrors(deps: {
     }
   }
 
-  function signIn(loginUrl: string | undefined, returnTo: string | undefined) {
+  /**
+   * Without a `returnTo`: only an API path needs a session, and a browser that comes back from the provider may not open one,
+   * because its request counts as cross-site.
+   */
+  function signIn(loginUrl: string | undefined) {
     if (loginUrl === undefined) return { retryUrl: links.home, retryLabel: labels.home };
-    const query = returnTo === undefined ? '' : `returnTo=${encodeURIComponent(returnTo)}`;
-    const separator = query === '' ? '' : loginUrl.includes('?') ? '&' : '?';
-    return { retryUrl: `${loginUrl}${separator}${query}`, retryLabel: labels['sign-in'] };
+    return { retryUrl: loginUrl, retryLabel: labels['sign-in'] };
   }
 
   /** The address that the browser can open again; undefined for a form, a callback, and what the guard has rejected. */

@@ -118,6 +118,7 @@ const byCode: Partial<Record<ErrorCode, PageWords>> = {
   upstream_invalid_response: unavailable,
   upstream_timeout: unavailable,
   provider_invalid_response: unavailable,
+  token_exchange_refused: unavailable,
   store_unavailable: storeUnavailable,
   provider_unavailable: providerUnavailable,
 };

@@ -6,7 +6,7 @@ import { usesPar } from './request.ts';
 /** Compares what a provider says about authorization requests with the configuration. */
 export function diagnoseAuthorization(
   server: Readonly<ServerMetadata>,
-  { par }: AuthorizationConfig,
+  { par }: Pick<AuthorizationConfig, 'par'>,
 ): CheckResult[] {
   if (usesPar(par, server))
     return [checkResult('PAR', 'ok', 'the parameters of a sign-in are pushed (PAR, RFC 9126)')];

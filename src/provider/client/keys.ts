@@ -2,7 +2,9 @@ import { z } from 'zod';
 import type { ConfigIssue, IsValid } from '../../config/diagnostics/issue.ts';
 import { protocolParameters } from '../../config/values/authorization-parameter.ts';
 import { bindingMessageSource } from '../../config/values/binding-message.ts';
-import { privateKey } from '../../config/values/secrets/private-key.ts';
+import type { OtherKeys } from '../../config/schema/provider-section.ts';
+import type { ClientTls } from '../../config/schema/tls.ts';
+import { privateKey, signingAlgorithms } from '../../config/values/secrets/private-key.ts';
 import { oneOf, shaped, text } from '../../config/values/scalar.ts';
 
 /** One scope. */
@@ -53,11 +55,18 @@ export const clientKeys = {
     description: 'The client identifier registered at the provider.',
     example: 'web',
   }),
-  clientAuthentication: oneOf(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'])
+  clientAuthentication: oneOf([
+    'client_secret_basic',
+    'client_secret_post',
+    'private_key_jwt',
+    'tls_client_auth',
+    'self_signed_tls_client_auth',
+    'none',
+  ])
     .prefault('client_secret_basic')
     .meta({
       description:
-        'How the gateway authenticates at the token and revocation endpoints: `client_secret_basic`, `client_secret_post`, `private_key_jwt`, or `none` for a public client, which PKCE alone protects.',
+        'How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`, `private_key_jwt`, with the client certificate of `provider.tls` by `tls_client_auth` or `self_signed_tls_client_auth`, or `none` for a public client, which PKCE alone protects.',
     }),
   clientSecret: text('expected the client secret').exactOptional().meta({
     description: 'The client secret. `client_secret_basic` and `client_secret_post` require it.',
@@ -67,7 +76,8 @@ export const clientKeys = {
     secret: true,
   }),
   privateKey: privateKey().exactOptional().meta({
-    description: 'The private key, not encrypted: PKCS#8 in PEM, or a JWK. `private_key_jwt` requires it.',
+    description:
+      'The private key of `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first of `keys`.',
     see: '[Client keys](#client-keys)',
     example: '${file:/run/secrets/client-key}',
     secret: true,
@@ -75,6 +85,11 @@ export const clientKeys = {
   keyId: text('expected the key identifier registered at the provider').exactOptional().meta({
     description: 'The `kid` sent with `private_key_jwt`; by default that of the JWK, or none.',
     example: 'key-1',
+  }),
+  signingAlg: oneOf(signingAlgorithms).exactOptional().meta({
+    description: 'The algorithm of the assertion of `private_key_jwt`; by default that of the key.',
+    see: '[Client keys](#client-keys)',
+    example: 'PS256',
   }),
   rejectionErrors: z
     .array(text('expected an OAuth error code'), 'expected a list of OAuth error codes')
@@ -91,33 +106,67 @@ export const clientKeys = {
 };
 
 /** How the gateway proves to a token server that it is the client. */
-export type ClientConfig = z.output<z.ZodObject<typeof clientKeys>>;
+export type ClientConfig = z.output<z.ZodObject<typeof clientKeys>> & { readonly tls: ClientTls };
 
-const secretKeys = {
-  required: ['clientSecret'],
-  unused: ['privateKey', 'keyId', 'assertionAudience'],
-} as const;
+const assertionKeys = ['privateKey', 'keyId', 'signingAlg', 'assertionAudience'] as const;
+const secretKeys = { required: ['clientSecret'], unused: assertionKeys } as const;
+const otherKeys = { required: [], unused: ['clientSecret', ...assertionKeys] } as const;
 
 const credentialKeys = {
   client_secret_basic: secretKeys,
   client_secret_post: secretKeys,
-  private_key_jwt: { required: ['privateKey'], unused: ['clientSecret'] },
-  none: { required: [], unused: ['clientSecret', ...secretKeys.unused] },
+  private_key_jwt: { required: [], unused: ['clientSecret'] },
+  tls_client_auth: otherKeys,
+  self_signed_tls_client_auth: otherKeys,
+  none: otherKeys,
 } as const;
 
 /** Each client authentication method requires its keys and rejects keys that it does not use. */
-export function* clientCredentialRules(section: ClientConfig, isValid: IsValid): Iterable<ConfigIssue> {
+export function* clientCredentialRules(
+  section: ClientConfig,
+  isValid: IsValid,
+  others: OtherKeys,
+): Iterable<ConfigIssue> {
   if (!isValid('clientAuthentication')) return;
   const method = section.clientAuthentication;
   const { required, unused } = credentialKeys[method];
+  const missing = `missing or empty; provider.clientAuthentication ${method} requires it`;
   for (const key of required) {
-    if (!isValid(key) || section[key] !== undefined) continue;
-    const message = `missing or empty; provider.clientAuthentication ${method} requires it`;
-    yield { path: [key], message };
+    if (isValid(key) && section[key] === undefined) yield { path: [key], message: missing };
   }
   for (const key of unused) {
     if (!isValid(key) || section[key] === undefined) continue;
     const message = `provider.clientAuthentication ${method} does not use it; remove it`;
     yield { path: [key], message };
   }
+  if (method === 'private_key_jwt' && isValid('privateKey')) yield* assertionRules(section, isValid, others);
+  if (isTlsMethod(method) && isValid('tls') && section.tls.certificate === undefined)
+    yield { path: ['tls', 'certificate'], message: missing };
+}
+
+/** The key of `private_key_jwt` is `privateKey` or the first of `keys`, and can sign with `signingAlg`. */
+function* assertionRules(
+  { privateKey: own, keyId, signingAlg }: ClientConfig,
+  isValid: IsValid,
+  { signingKey }: OtherKeys,
+): Iterable<ConfigIssue> {
+  const key = own ?? signingKey;
+  if (key === 'invalid') return;
+  if (key === undefined) {
+    const message = 'missing or empty; provider.clientAuthentication private_key_jwt requires it, or keys';
+    yield { path: ['privateKey'], message };
+    return;
+  }
+  if (own === undefined && isValid('keyId') && keyId !== undefined)
+    yield { path: ['keyId'], message: 'provider.privateKey is not set; use keys[0].keyId' };
+  if (isValid('signingAlg') && signingAlg !== undefined && !key.algorithms.includes(signingAlg)) {
+    const owner = own === undefined ? 'keys[0]' : 'provider.privateKey';
+    const message = `expected one of ${key.algorithms.join(', ')}, which ${owner} can sign`;
+    yield { path: ['signingAlg'], message };
+  }
+}
+
+/** True for client authentication by a client certificate (RFC 8705, section 2). */
+export function isTlsMethod(method: ClientConfig['clientAuthentication']): boolean {
+  return method === 'tls_client_auth' || method === 'self_signed_tls_client_auth';
 }

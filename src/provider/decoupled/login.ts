@@ -7,7 +7,8 @@ import {
 import type { BindingMessageSource } from '../../config/values/binding-message.ts';
 import type { DpopKey } from '../../dpop/key.ts';
 import { withTimeout } from '../../concurrency/with-timeout.ts';
-import type { DpopHandles } from '../dpop-handles.ts';
+import type { SignBackchannelRequest } from '../authorization/backchannel-request.ts';
+import type { DpopHandles } from '../dpop/handles.ts';
 import { loginFailure, loginRefused, providerUnavailable } from '../login-failure.ts';
 import { UnusedTokensError, type DecoupledLogin, type DecoupledOutcome, type SignIn } from '../provider.ts';
 import { readTokenResponse } from '../token-response.ts';
@@ -43,6 +44,8 @@ export function createDecoupledLogin(deps: {
   grant: DecoupledGrant;
   /** Maps error codes of polls to standard ones. */
   pollErrors?: Readonly<Record<string, string>>;
+  /** Signs the parameters of an authentication request; by default they are sent as they are. */
+  sign?: SignBackchannelRequest | undefined;
   /** Binds the tokens to a key, where the configuration asks for it. */
   dpop?: DpopHandles;
   /** Reads the signed-in user from a token response. */
@@ -91,11 +94,13 @@ export function createDecoupledLogin(deps: {
       if (config.serverMetadata().backchannel_authentication_endpoint === undefined)
         throw loginRefused(`the provider has no ${endpoint}`);
       try {
-        const response = await initiateBackchannelAuthentication(config, {
+        const request = {
           ...parameters,
           ...(loginHint === undefined ? {} : { login_hint: loginHint }),
           ...(message === undefined ? {} : { binding_message: message }),
-        });
+        };
+        const signed = { ...(await (deps.sign?.(request) ?? request)) };
+        const response = await initiateBackchannelAuthentication(config, signed);
         return {
           id: response.auth_req_id,
           expiresInSeconds: response.expires_in,

@@ -4,11 +4,13 @@ import { createClientAuthentication } from '../client/authentication.ts';
 import { createDecoupledLogin } from '../decoupled/login.ts';
 import { acceptAnySuccess, readDecoupledResponse } from '../decoupled/response.ts';
 import { createDiscovery } from '../discovery.ts';
+import { createTokenGrants } from '../grants/create-token-grants.ts';
 import { createProviderClient } from '../http/http-client.ts';
 import { probe } from '../http/probe.ts';
 import type { ProviderDeps } from '../kind.ts';
 import type { Provider, RefreshOutcome, RevocationOutcome } from '../provider.ts';
 import { createProviderHealth } from '../provider-health.ts';
+import { withRouteScopes } from '../step-up-parameters.ts';
 import { createRedirectLogin } from '../redirect-login.ts';
 import { classifyRefreshFailure, classifyRevocationFailure } from '../refusal.ts';
 import { detachIdToken, detachTokens, readRefreshResponse } from '../token-response.ts';
@@ -40,7 +42,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
     issuer,
     log,
   });
-  const authenticate = createClientAuthentication(config);
+  const authenticate = createClientAuthentication(config, deps.signingKeys);
   const { readSignIn } = createIdentities({ config, issuer, fetch: http.fetchWith({}), timeoutMs });
 
   /** A client of the server. Its token endpoint depends on how the user signed in. */
@@ -65,9 +67,10 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
   };
   // There are no keys to verify an ID token with, so it is detached and ignored.
   const mainClient = createClient(mainEndpoint, http.fetchWith({ transformText: detachIdToken }));
+  const scopes = withRouteScopes(config.scopes, deps.routeScopes);
   const parameters = {
     ...config.authorizationParams,
-    ...(config.scopes.length > 0 && { scope: config.scopes.join(' ') }),
+    ...(scopes.length > 0 && { scope: scopes.join(' ') }),
   };
 
   return {
@@ -80,6 +83,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
             redirectUri,
             client: async () => mainClient,
             parameters,
+            resources: deps.routeScopes?.resources ?? [],
             protocol: 'oauth2',
             readSignIn: (json, { sentAtMs }) => readSignIn(json, sentAtMs),
             clock,
@@ -106,6 +110,8 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
             bindingMessage: config.bindingMessage,
             clock,
           }),
+
+    grants: createTokenGrants({ client: async () => mainClient, clock }),
 
     async refresh({ refreshToken, audience, flow, maySend }): Promise<RefreshOutcome> {
       const endpoint = flow === 'decoupled' ? (decoupledTokenEndpoint ?? mainEndpoint) : mainEndpoint;

@@ -1,10 +1,15 @@
 import type { ConfigIssue, IsValid } from '../../config/diagnostics/issue.ts';
+import type { OtherKeys } from '../../config/schema/provider-section.ts';
 import { clientCredentialRules } from '../client/keys.ts';
 import type { OAuth2ProviderConfig } from './schema.ts';
 
 /** The rules between keys of an OAuth 2.0 server. */
-export function* oauth2Rules(section: OAuth2ProviderConfig, isValid: IsValid): Iterable<ConfigIssue> {
-  yield* clientCredentialRules(section, isValid);
+export function* oauth2Rules(
+  section: OAuth2ProviderConfig,
+  isValid: IsValid,
+  others: OtherKeys,
+): Iterable<ConfigIssue> {
+  yield* clientCredentialRules(section, isValid, others);
   yield* endpointRules(section, isValid);
 }
 

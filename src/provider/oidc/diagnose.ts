@@ -1,5 +1,6 @@
 import type { ServerMetadata } from 'openid-client';
 import { diagnoseAuthorization } from '../authorization/diagnose.ts';
+import { diagnoseDpop } from '../dpop/diagnose.ts';
 import { checkResult, type CheckResult } from '../check-result.ts';
 import { CONFIGURABLE_ENDPOINTS } from './metadata-source.ts';
 import type { OidcProviderConfig } from './schema.ts';
@@ -21,6 +22,7 @@ export function diagnoseOidc(
     ...(config.login === 'decoupled' ? [decoupled(server)] : []),
     client(server, config),
     ...(hasRedirect ? [pkce(server), ...diagnoseAuthorization(server, config)] : []),
+    ...diagnoseDpop(server, config),
     signing(server, config),
     scopes(server, config),
     refresh(server, config),
@@ -95,7 +97,10 @@ function decoupled(server: Readonly<ServerMetadata>) {
 }
 
 /** A provider that announces no method takes client_secret_basic (OpenID Connect Discovery, section 3). */
-function client(server: Readonly<ServerMetadata>, { clientAuthentication, privateKey }: OidcProviderConfig) {
+function client(
+  server: Readonly<ServerMetadata>,
+  { clientAuthentication, privateKey, signingAlg }: OidcProviderConfig,
+) {
   const methods = server.token_endpoint_auth_methods_supported ?? ['client_secret_basic'];
   if (clientAuthentication === 'none')
     return methods.includes('none')
@@ -109,12 +114,12 @@ function client(server: Readonly<ServerMetadata>, { clientAuthentication, privat
     const detail = `provider.clientAuthentication is ${clientAuthentication}, but the provider accepts ${methods.join(', ')}`;
     return checkResult('client', 'failed', detail);
   }
-  const algorithm = privateKey?.algorithm;
+  const algorithm = signingAlg ?? privateKey?.algorithm;
   const algorithms = server.token_endpoint_auth_signing_alg_values_supported;
   if (algorithm === undefined)
     return checkResult('client', 'ok', `${clientAuthentication}, which the provider accepts`);
   if (algorithms !== undefined && !algorithms.includes(algorithm)) {
-    const detail = `provider.privateKey signs with ${algorithm}, but the provider accepts ${algorithms.join(', ')}`;
+    const detail = `the assertion is signed with ${algorithm}, but the provider accepts ${algorithms.join(', ')}`;
     return checkResult('client', 'failed', detail);
   }
   return checkResult('client', 'ok', `${clientAuthentication} with ${algorithm}, which the provider accepts`);

@@ -25,7 +25,24 @@ export async function readServerMetadata(
   }
   const found =
     discoveryUrl === undefined ? await discover(config, fetch) : await readFrom(discoveryUrl, timeout, fetch);
-  return { ...found, ...configured };
+  return { ...found, ...(config.tls.certificate === undefined ? {} : aliasesOf(found)), ...configured };
+}
+
+/** The endpoints that have an alias for clients with a certificate (RFC 8705, section 5), and that the gateway calls. */
+const aliasedEndpoints = [
+  'token_endpoint',
+  'revocation_endpoint',
+  'userinfo_endpoint',
+  'pushed_authorization_request_endpoint',
+  'backchannel_authentication_endpoint',
+] as const;
+
+function aliasesOf({ mtls_endpoint_aliases: aliases = {} }: ServerMetadata): Partial<ServerMetadata> {
+  const found = aliasedEndpoints.flatMap((name) => {
+    const alias: unknown = Reflect.get(aliases, name);
+    return typeof alias === 'string' ? [[name, alias] as const] : [];
+  });
+  return Object.fromEntries(found);
 }
 
 /** The endpoints of `provider.endpoints`, named as in the metadata. */

@@ -2,11 +2,15 @@ import * as oauth from 'openid-client';
 import type { DpopKey } from '../../dpop/key.ts';
 import { GatewayError } from '../../errors.ts';
 import { forAudience } from '../audience-parameters.ts';
+import { createBackchannelRequest } from '../authorization/backchannel-request.ts';
 import { createAuthorizationRequest } from '../authorization/request.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
-import { createDpopHandles } from '../dpop-handles.ts';
+import { createTokenGrants } from '../grants/create-token-grants.ts';
+import { createDpopHandles } from '../dpop/handles.ts';
+import { createLimitedWarning } from '../../observability/log-limit.ts';
+import { OUTAGE_REPORT_INTERVAL_MS } from '../../timing.ts';
 import { createProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
 import { loginRefused, providerUnavailable } from '../login-failure.ts';
@@ -18,6 +22,7 @@ import {
   type SignIn,
 } from '../provider.ts';
 import { createProviderHealth } from '../provider-health.ts';
+import { withRouteScopes } from '../step-up-parameters.ts';
 import { createRedirectLogin } from '../redirect-login.ts';
 import { classifyRefreshFailure, classifyRevocationFailure, lacksConsent } from '../refusal.ts';
 import { hasBoundToken, readRefreshResponse, readTokenResponse, reattachIdToken } from '../token-response.ts';
@@ -31,7 +36,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
   const { config, log, metrics } = deps;
   const health = createProviderHealth({ log, metrics });
   const http = createProviderClient({ config, health });
-  const authenticate = createClientAuthentication(config);
+  const authenticate = createClientAuthentication(config, deps.signingKeys);
   const dpop = createDpopHandles({ isOn: config.dpop });
   const discovery = createDiscovery<DiscoveredProvider>({
     discover: () => discover(deps, http, authenticate, dpop),
@@ -40,9 +45,18 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
     log,
   });
 
+  const hasRouteResources = (deps.routeScopes?.resources.length ?? 0) > 0;
   const client = async () => (await discovery.get()).client;
-  const parameters = { ...config.authorizationParams, scope: config.scopes.join(' ') };
+  const parameters = {
+    ...config.authorizationParams,
+    scope: withRouteScopes(config.scopes, deps.routeScopes).join(' '),
+  };
 
+  const warnOfUnusable = createLimitedWarning({
+    log,
+    intervalMs: OUTAGE_REPORT_INTERVAL_MS,
+    clock: deps.clock,
+  });
   let lastUnverifiable: string | undefined;
   const reportUnverifiable = (cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : undefined;
@@ -62,9 +76,19 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       redirectUri: deps.redirectUri,
       client,
       parameters,
+      resources: deps.routeScopes?.resources ?? [],
       protocol: 'openid',
       dpop,
-      buildUrl: createAuthorizationRequest(config),
+      jwtResponses:
+        config.responseMode === 'query'
+          ? undefined
+          : async () => {
+              const { jwtResponses } = await discovery.get();
+              if (jwtResponses === undefined)
+                throw new Error('the provider was found without provider.responseMode');
+              return jwtResponses;
+            },
+      buildUrl: createAuthorizationRequest(config, deps.signingKeys),
       readSignIn: async (json, sent) => readSignIn(await discovery.get(), { json, ...sent }),
       clock: deps.clock,
     }),
@@ -76,6 +100,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
             endpoint: 'backchannel authentication endpoint',
             parameters,
             grant: CIBA_GRANT,
+            sign: createBackchannelRequest(config, deps.signingKeys),
             dpop,
             readSignIn: async (json, sentAtMs, dpopKey) =>
               readSignIn(await discovery.get(), {
@@ -92,6 +117,8 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
           })
         : undefined,
 
+    grants: createTokenGrants({ client, clock: deps.clock }),
+
     logoutTokens: async (logoutToken) => (await discovery.get()).logoutTokens(logoutToken),
 
     async refresh({
@@ -107,7 +134,8 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       const sentAtMs = deps.clock();
       try {
         const refreshClient = found.createRefreshClient(maySend);
-        const usualResource = namesResource ? config.authorizationParams['resource'] : undefined;
+        const usualResource =
+          namesResource || hasRouteResources ? config.authorizationParams['resource'] : undefined;
         const parameters = forAudience(audience, usualResource);
         const json = await oauth.refreshTokenGrant(
           refreshClient,
@@ -116,6 +144,11 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
           dpop.of(refreshClient, dpopKey),
         );
         const tokenResponse = readRefreshResponse(json, { isBound: dpopKey !== undefined });
+        if (dpopKey !== undefined && tokenResponse.accessToken === undefined)
+          warnOfUnusable(
+            {},
+            'the provider returned no bound access token for a session with DPoP; using none',
+          );
         if (tokenResponse.idToken === undefined)
           return { kind: 'refreshed', tokenResponse, claims: undefined, sentAtMs };
         const verdict = await found.idTokens.ofRefresh(tokenResponse.idToken, { subject });

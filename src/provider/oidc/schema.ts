@@ -3,6 +3,7 @@ import { commonProviderKeys } from '../../config/schema/provider-section.ts';
 import { section } from '../../config/schema/declaration/section.ts';
 import { logoutUrl } from '../../config/values/logout-url.ts';
 import { flag, oneOf, text } from '../../config/values/scalar.ts';
+import { signingAlgorithms } from '../../config/values/secrets/private-key.ts';
 import { endpointUrl, exactUrl } from '../../config/values/url.ts';
 import { authorizationKeys } from '../authorization/keys.ts';
 import {
@@ -12,21 +13,6 @@ import {
   loginKey,
   scopeToken,
 } from '../client/keys.ts';
-
-/** The asymmetric algorithms that ID tokens are signed with (RFC 7518, section 3.1; RFC 8037; RFC 9864). */
-const signingAlgorithms = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-] as const;
 
 const endpoint = (description: string, path: string) =>
   endpointUrl()

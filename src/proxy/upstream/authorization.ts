@@ -1,6 +1,6 @@
 import { createDpopNonces } from '../../dpop/nonces.ts';
 import { createDpopProofs } from '../../dpop/proofs.ts';
-import type { Credential } from '../../refresh/credential.ts';
+import type { Caller } from '../tokens/caller.ts';
 import type { ResponseHead } from './response-head.ts';
 
 /** The credential fields of one request to an upstream. */
@@ -24,8 +24,11 @@ export type AuthorizedRequest = {
 
 /** Creates the credential fields of requests to upstreams. */
 export type Authorizations = {
-  /** Of a bearer token (RFC 6750, section 2.1), or of a bound token with a new proof (RFC 9449, section 7.1). */
-  of(credential: Credential, request: AuthorizedRequest): Authorization;
+  /**
+   * Of a bearer token (RFC 6750, section 2.1), or of a bound token with a new proof (RFC 9449, section 7.1). Undefined for a
+   * caller without a token.
+   */
+  of(caller: Caller, request: AuthorizedRequest): Authorization | undefined;
   /** Learns the nonce of any response to a bound token (RFC 9449, sections 8.2 and 9). True if it has one. */
   learn(head: ResponseHead, origin: string): boolean;
 };
@@ -35,6 +38,7 @@ export function createAuthorizations(clock: () => number): Authorizations {
   const nonces = createDpopNonces();
   return {
     of({ accessToken, dpopKey: key }, { method, origin, path, nonce = nonces.of(origin) }) {
+      if (accessToken === undefined) return undefined;
       if (key === undefined) return { authorization: `Bearer ${accessToken}` };
       const url = origin + path;
       const dpop = proofs.create({ key, method, url, accessToken, nonce });

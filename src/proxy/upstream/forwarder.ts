@@ -3,15 +3,16 @@ import type { StepUpRequirement } from '../../errors.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
+import type { BreakerState } from '../../observability/metrics/services.ts';
 import type { WriteBatch } from '../../performance/write-batch.ts';
-import type { Credential } from '../../refresh/credential.ts';
 import type { TokenRefresher } from '../../refresh/token-refresher.ts';
-import type { AccessChecks } from '../access-checks.ts';
+import type { AccessChecks, Identities } from '../access-checks.ts';
 import type { RequestBody } from '../request/body.ts';
 import { createRequestHeaderPolicy } from '../request/headers.ts';
 import type { EventStreams } from '../response/event-streams.ts';
 import { createResponseHeaderPolicy, createResponseTrailerPolicy } from '../response/headers.ts';
 import { createResponseWriter, type ResponseWriterPolicy } from '../response/writer.ts';
+import { isOfRoute, mayStepUp, type Caller, type TokenRenewal } from '../tokens/caller.ts';
 import { forEachRoute, forEachServer, type Route, type Routes, type UpstreamServer } from '../routes.ts';
 import { forward, type ForwardResult, type Inspect, type UpstreamCall } from './call.ts';
 import type { RouteSlots } from './connection-slots.ts';
@@ -30,13 +31,17 @@ export type AdmittedRequest = {
   readonly response: ServerResponse;
   readonly context: RequestContext;
   readonly route: Route;
+  /** Who calls, as header fields: see {@link Identities}. */
+  readonly identity: readonly string[] | undefined;
   readonly body: RequestBody;
 };
 
 /** Sends requests to their upstream and the responses back. */
 export type Forwarder = {
   /** Settles when the browser has its response, or has disconnected. Rejects without a response of the upstream. */
-  forward(admitted: AdmittedRequest, credential: Credential | undefined): Promise<void>;
+  forward(admitted: AdmittedRequest, caller: Caller | undefined): Promise<void>;
+  /** The breaker of each route, for metrics. */
+  breakers(): readonly BreakerState[];
 };
 
 type ForwarderDeps = {
@@ -46,6 +51,7 @@ type ForwarderDeps = {
   slots: RouteSlots;
   refresher: TokenRefresher;
   accessChecks: AccessChecks;
+  identities: Identities;
   actionOn: ActionOn;
   authorizations: Authorizations;
   metrics: Metrics;
@@ -59,19 +65,24 @@ type ForwarderDeps = {
 /** What is sent in one attempt, and who looks at its response. */
 type Attempt = [
   admitted: AdmittedRequest,
-  credential: Credential | undefined,
+  caller: Caller | undefined,
   body: UpstreamCall['body'],
   inspect: Inspect,
   repetition: NonceRepetition | undefined,
 ];
 
 /** A token for a replay, and the attempt of the route's breaker that gets its outcome. */
-type RefreshedCredential = { readonly credential: Credential; readonly attempt: RefusalAttempt };
+type RefreshedCaller = {
+  readonly caller: Caller;
+  /** Who calls, by the claims that the refresh left. */
+  readonly identity?: readonly string[] | undefined;
+  readonly attempt: RefusalAttempt;
+};
 
 /** The replay of one request. */
 type Replay = {
-  current(): RefreshedCredential | undefined;
-  set(refreshed: RefreshedCredential): void;
+  current(): RefreshedCaller | undefined;
+  set(refreshed: RefreshedCaller): void;
   /** Ends the attempt of a finished request, also one that starts later because the client left during the refresh. */
   close(): void;
 };
@@ -92,6 +103,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     slots,
     refresher,
     accessChecks,
+    identities,
     actionOn,
     authorizations,
     metrics,
@@ -103,25 +115,32 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   const routeContextOf = forEachRoute(deps.routes.all, (route) => createRouteContext(route, deps));
 
   return {
-    async forward(admitted, credential) {
+    breakers: () =>
+      deps.routes.all.map((route) => ({
+        breaker: 'upstream_401',
+        route: route.config.path,
+        isOpen: breakerOf(route).isOpen(),
+      })),
+
+    async forward(admitted, caller) {
       const { request, response, route, body } = admitted;
       const replay = createReplay();
       // Only a bound token has proofs, so that nothing of this is on the path of others.
       const repetition =
-        credential?.dpopKey === undefined ? undefined : createNonceRepetition(body, authorizations);
+        caller?.dpopKey === undefined ? undefined : createNonceRepetition(body, authorizations);
       const inspect: Inspect = (head) => {
-        if (credential === undefined) return undefined;
+        if (caller?.accessToken === undefined) return undefined;
         const action = actionOn(head);
-        return action && decide(admitted, credential, action, replay);
+        return action && decide(admitted, caller, action, replay);
       };
       try {
-        const first = call([admitted, credential, body.content, inspect, repetition]);
+        const first = call([admitted, caller, body.content, inspect, repetition]);
         const result = await first.catch((error: unknown) => {
           const again = body.again();
           const mayRepeat =
             idempotent.has(request.method ?? '') && isStaleConnection(error) && !response.headersSent;
           if (!mayRepeat || again === undefined || response.destroyed) throw error;
-          return call([admitted, credential, again, inspect, repetition]);
+          return call([admitted, caller, again, inspect, repetition]);
         });
         const refreshed = replay.current();
         if (result !== 'discarded' || refreshed === undefined) return;
@@ -130,37 +149,57 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
         const inspectReplay: Inspect = (head) => {
           const action = actionOn(head);
           if (head.status !== 401) refreshed.attempt.accepted();
-          if (action?.kind === 'step_up') return askForStepUp(action.requirement, route);
+          if (action?.kind === 'step_up' && mayStepUp(caller, action.requirement))
+            return askForStepUp(action.requirement, route);
           if (head.status !== 401) return undefined;
           metrics.upstream401('passed');
           refreshed.attempt.refused();
-          refresher.refusedAgain(refreshed.credential, route.config.path);
+          renewalOf(refreshed.caller)?.refusedAgain(route.config.path);
           return undefined;
         };
-        await call([admitted, refreshed.credential, body.again() ?? null, inspectReplay, repetition]);
+        const replayed = { ...admitted, identity: refreshed.identity };
+        await call([replayed, refreshed.caller, body.again() ?? null, inspectReplay, repetition]);
       } finally {
         replay.close();
       }
     },
   };
 
+  /** The renewal of a rejected token: the refresh of the session's own, or that of the route's. */
+  function renewalOf(caller: Caller): TokenRenewal | undefined {
+    if (isOfRoute(caller)) return caller.renewal;
+    return {
+      name: caller.session.key,
+      afterRefusal: (route) => refresher.afterRefusal(caller, route),
+      refusedAgain: (route) => refresher.refusedAgain(caller, route),
+    };
+  }
+
   /** Decides on a challenge: it is passed on, or discarded because another token is available. */
   function decide(
     admitted: AdmittedRequest,
-    credential: Credential,
+    caller: Caller,
     action: ChallengeAction,
     replay: Replay,
   ): Promise<'pass' | 'discard'> | undefined {
-    if (action.kind === 'step_up') return askForStepUp(action.requirement, admitted.route);
-    const refreshing = action.kind === 'refresh' ? refreshAfter401(admitted, credential) : undefined;
+    if (action.kind === 'step_up' && mayStepUp(caller, action.requirement))
+      return askForStepUp(action.requirement, admitted.route);
+    const renewal = action.kind === 'refresh' ? renewalOf(caller) : undefined;
+    const refreshing = renewal && refreshAfter401(admitted, renewal);
     if (refreshing === undefined) {
       metrics.upstream401('passed');
       return undefined;
     }
-    return refreshing.then((refreshed) => {
+    return refreshing.then(async (refreshed) => {
       if (refreshed !== undefined) {
+        const { route } = admitted;
+        const { session } = refreshed.caller;
         replay.set(refreshed);
-        accessChecks(admitted.route)?.check(refreshed.credential.session);
+        if (session !== undefined) {
+          accessChecks(route)?.check(session);
+          const identity = await identities(route)?.(session);
+          if (identity !== undefined) replay.set({ ...refreshed, identity });
+        }
         return 'discard';
       }
       metrics.upstream401('passed');
@@ -171,19 +210,19 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   /** Returns another token than the rejected one; undefined when there is none, or when the request cannot be repeated. */
   async function refreshAfter401(
     { response, route, body }: AdmittedRequest,
-    credential: Credential,
-  ): Promise<RefreshedCredential | undefined> {
-    const attempt = await breakerOf(route).begin(credential.session.key);
+    renewal: TokenRenewal,
+  ): Promise<RefreshedCaller | undefined> {
+    const attempt = await breakerOf(route).begin(renewal.name);
     if (attempt === undefined) return undefined;
     const isRepeatable = body.again() !== undefined;
     const refreshed = response.destroyed
       ? undefined
-      : await refresher.afterRefusal(credential, route.config.path).catch((error: unknown) => {
+      : await renewal.afterRefusal(route.config.path).catch((error: unknown) => {
           attempt.cancel();
           if (isRepeatable) throw error;
           return undefined;
         });
-    if (refreshed !== undefined && isRepeatable) return { credential: refreshed, attempt };
+    if (refreshed !== undefined && isRepeatable) return { caller: refreshed, attempt };
     // Too large for a replay: the browser gets this 401 once the new token is available for the next call.
     attempt.cancel();
     return undefined;
@@ -200,11 +239,11 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   }
 
   async function callWithNonce(attempt: Attempt, repetition: NonceRepetition): Promise<ForwardResult> {
-    const [admitted, credential, , inspect] = attempt;
+    const [admitted, caller, , inspect] = attempt;
     const result = await callRoute(attempt);
     if (result !== 'discarded' || !repetition.begin()) return result;
     metrics.upstream401('replayed');
-    return callRoute([admitted, credential, admitted.body.again() ?? null, inspect, repetition]);
+    return callRoute([admitted, caller, admitted.body.again() ?? null, inspect, repetition]);
   }
 
   /** Inspects a response to a bound token. One that asks for a nonce says nothing about the token. */
@@ -253,19 +292,24 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
 
   function callServer(
     server: UpstreamServer,
-    [admitted, credential, body, inspect, repetition]: Attempt,
+    [admitted, caller, body, inspect, repetition]: Attempt,
     onConnected?: () => void,
   ): Promise<ForwardResult> {
     const { response, context, route } = admitted;
     const routeContext = routeContextOf(route);
+    const startedAtMs = performance.now();
     return forward({
       dispatcher: () => upstreams.of(route, server),
-      call: routeContext.callOf(admitted, server, { credential, repetition, body }),
+      call: routeContext.callOf(admitted, server, { caller, repetition, body }),
       ...(onConnected !== undefined && { onConnected }),
       response,
       writer: createResponseWriter(response, routeContext.writerPolicy, context.requestId, writeBatch),
-      inspect:
-        repetition === undefined ? inspect : (head) => inspectBound(head, server.origin, repetition, inspect),
+      inspect(head) {
+        metrics.upstreamResponse(route.config.path, (performance.now() - startedAtMs) / 1000);
+        return repetition === undefined
+          ? inspect(head)
+          : inspectBound(head, server.origin, repetition, inspect);
+      },
       slots: slots(route),
       writeBatch,
     });
@@ -273,7 +317,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
 }
 
 function createReplay(): Replay {
-  let current: RefreshedCredential | undefined;
+  let current: RefreshedCaller | undefined;
   let isClosed = false;
   return {
     current: () => current,
@@ -298,31 +342,41 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
     headers: createResponseHeaderPolicy(route.config),
     mayTrail: createResponseTrailerPolicy(route.config),
     idleMs: timeout.idle,
-    eventStreams,
+    eventStreams: {
+      follow(response, contentType) {
+        const [path = ''] = (response.req.url ?? '').split('?', 1);
+        eventStreams.follow(response, contentType, { route: route.config, path });
+      },
+    },
   };
   return {
     writerPolicy,
     callOf(
-      { request, context }: AdmittedRequest,
+      { request, context, identity }: AdmittedRequest,
       server: UpstreamServer,
       sent: {
-        credential: Credential | undefined;
+        caller: Caller | undefined;
         repetition: NonceRepetition | undefined;
         body: UpstreamCall['body'];
       },
     ): UpstreamCall {
       const { target, clientAddress, requestId } = context;
-      const { credential: token, repetition, body } = sent;
+      const { caller, repetition, body } = sent;
       const { origin } = server;
       const path = route.upstreamPath(target.path);
       const method = request.method ?? 'GET';
       const credential =
-        token && authorizations.of(token, { method, origin, path, nonce: repetition?.takeNonce(origin) });
+        caller && authorizations.of(caller, { method, origin, path, nonce: repetition?.takeNonce(origin) });
       return {
         origin,
         path: path + target.query,
         method,
-        headers: requestHeadersFor(server)(request.rawHeaders, { credential, clientAddress, requestId }),
+        headers: requestHeadersFor(server)(request.rawHeaders, {
+          credential,
+          identity,
+          clientAddress,
+          requestId,
+        }),
         body,
         // SECURITY: an upstream that leaves a body unread parses the rest of it as the next request on its connection.
         reset: body !== null && connections.reuse === 'bodiless',

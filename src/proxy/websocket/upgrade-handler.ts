@@ -4,11 +4,13 @@ import { GatewayError } from '../../errors.ts';
 import type { OriginPolicy } from '../../http/inbound/csrf.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
 import type { Metrics } from '../../observability/metrics.ts';
-import type { Credential } from '../../refresh/credential.ts';
 import { sessionExpired } from '../../sessions/no-session.ts';
 import type { StepUpLinks } from '../../sessions/step-up-links.ts';
 import type { EndWatcher } from '../../sessions/end-watcher.ts';
+import type { Identities } from '../access-checks.ts';
 import type { TokenResolver } from '../token-resolver.ts';
+import { bringsToken } from '../tokens/bearer-callers.ts';
+import { isOfRoute, mayStepUp, type Caller } from '../tokens/caller.ts';
 import type { ConcurrencyLimit } from '../concurrency-limit.ts';
 import type { RequestBody } from '../request/body.ts';
 import { createRequestHeaderPolicy } from '../request/headers.ts';
@@ -43,14 +45,19 @@ type UpgradeDeps = {
   slots: RouteSlots;
   relay: UpgradeRelay;
   stepUpLinks: StepUpLinks;
+  identities: Identities;
   actionOn: ActionOn;
   authorizations: Authorizations;
+  clock: () => number;
   metrics: Pick<Metrics, 'upstream401'>;
   baseUrl: string;
 };
 
 /** Policy violation (RFC 6455, section 7.4.1): the session that allowed the socket has ended. */
 const SESSION_ENDED = 1008;
+
+/** The longest timeout of Node.js, in milliseconds. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** Ends an upgrade with its session: at first by cancelling its call, later by closing its tunnel. */
 type SessionEnd = { hasCome: boolean; act: () => void };
@@ -74,7 +81,9 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
     slots,
     relay,
     stepUpLinks,
+    identities,
     authorizations,
+    clock,
   } = deps;
   const routeContexts = new Map(
     routes.all
@@ -83,19 +92,25 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
   );
 
   /** Ends the upgrade with its session in any phase, and releases its count at the end. */
-  function watch(socket: Socket, credential: Credential | undefined, leave: () => void): SessionEnd {
+  function watch(socket: Socket, caller: Caller | undefined, leave: () => void): SessionEnd {
     const end: SessionEnd = { hasCome: false, act: () => undefined };
-    const unwatch =
-      credential &&
-      endWatcher.watch(credential.session, () => {
-        end.hasCome = true;
-        end.act();
-      });
+    const come = () => {
+      end.hasCome = true;
+      end.act();
+    };
+    const unwatch = caller?.session ? endWatcher.watch(caller.session, come) : expiry(caller, come);
     socket.on('close', () => {
       leave();
       unwatch?.();
     });
     return end;
+  }
+
+  /** Ends the upgrade of a caller with a token of its own when that expires. */
+  function expiry(caller: Caller | undefined, come: () => void): (() => void) | undefined {
+    if (caller === undefined || !isOfRoute(caller) || caller.expiresAtMs === undefined) return undefined;
+    const timer = setTimeout(come, Math.min(caller.expiresAtMs - clock(), LONGEST_TIMEOUT_MS)).unref();
+    return () => clearTimeout(timer);
   }
 
   return {
@@ -105,25 +120,26 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       if (route === undefined || routeContext === undefined) return false;
       context.route = route.config.path;
       requireWebSocket(request);
-      originPolicy.checkUpgrade(request);
-      const credential = await tokenResolver.resolve(request, route, context);
+      // A page cannot add `Authorization` to an upgrade.
+      if (!bringsToken(route, request)) originPolicy.checkUpgrade(request);
+      const caller = await tokenResolver.resolve(request, route, context);
+      const identity = caller?.session && (await identities(route)?.(caller.session));
       if (socket.destroyed) return true;
 
       if (!(await takeSlot(slots(route), socket))) return true;
-      const sessionEnd = watch(socket, credential, concurrencyLimit.enter(route, credential, context));
+      const sessionEnd = watch(socket, caller, concurrencyLimit.enter(route, caller, context));
       const { clientAddress, requestId } = context;
       const { rawHeaders } = request;
       const path = route.upstreamPath(context.target.path);
       const repetition =
-        credential?.dpopKey === undefined ? undefined : createNonceRepetition(noBody, authorizations);
+        caller?.dpopKey === undefined ? undefined : createNonceRepetition(noBody, authorizations);
       const callServer = (server: UpstreamServer): UpgradeCall => {
         const { target, requestHeaders } = routeContext.of(server);
         const { origin } = server;
         const request = () => {
           const nonce = repetition?.takeNonce(origin);
-          const authorization =
-            credential && authorizations.of(credential, { method: 'GET', origin, path, nonce });
-          const metadata = { credential: authorization, clientAddress, requestId };
+          const authorization = caller && authorizations.of(caller, { method: 'GET', origin, path, nonce });
+          const metadata = { credential: authorization, identity, clientAddress, requestId };
           return target.request(path + context.target.query, requestHeaders(rawHeaders, metadata));
         };
         if (repetition === undefined) return request();
@@ -132,10 +148,10 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       const call = callReachableServer(route, servers(route), callServer);
       sessionEnd.act = givingUp(call);
       const tunnel = await relay
-        .open({ request, socket, early, context }, call, routeContext.policyOf(request, context, credential))
+        .open({ request, socket, early, context }, call, routeContext.policyOf(request, context, caller))
         .catch(async (error: unknown) => {
           const failure = explainUpstreamFailure(error);
-          throw credential === undefined ? failure : await stepUpLinks.complete(failure, credential.session);
+          throw caller?.session === undefined ? failure : await stepUpLinks.complete(failure, caller.session);
         });
       sessionEnd.act = tunnel === undefined ? cutting(socket) : closing(tunnel);
       // SECURITY: the session may have ended after the upstream responded, when there was no call left to cancel.
@@ -181,7 +197,7 @@ function createRouteContext(
     policyOf(
       request: IncomingMessage,
       { requestId }: RequestContext,
-      credential: Credential | undefined,
+      caller: Caller | undefined,
     ): ResponsePolicy {
       const acceptance = acceptanceOf(request.headers['sec-websocket-key'] ?? '');
       return {
@@ -193,12 +209,14 @@ function createRouteContext(
           });
         },
         refused(head) {
-          const action = credential && actionOn(head);
-          if (action?.kind !== 'step_up') return responseHeaders(head.headers, requestId);
+          const action = caller && actionOn(head);
+          if (action?.kind !== 'step_up' || !mayStepUp(caller, action.requirement))
+            return responseHeaders(head.headers, requestId);
           metrics.upstream401('step_up');
           throw upstreamRequiresStepUp(action.requirement, route.audience);
         },
         idleMs: timeout.idle,
+        route: route.config,
       };
     },
   };

@@ -67,7 +67,9 @@ export function createSessionEnding(deps: EndingDeps): SessionEnding {
     reportEnd(key, reason, data);
     const { refreshToken } = data.tokens;
     const isToRevoke = refreshToken !== undefined && !reasonsWithoutRevocation.has(reason);
-    const revoked = isToRevoke ? revocations.revoke(refreshToken) : Promise.resolve();
+    const revoked = isToRevoke
+      ? revocations.revoke({ refreshToken, issuer: data.issuer })
+      : Promise.resolve();
     return { data, revoked };
   };
 

@@ -1,16 +1,22 @@
 import { createBoundedMap } from '../../concurrency/bounded-map.ts';
 
+/** A refresh token to revoke. */
+export type RevocationRequest = {
+  readonly refreshToken: string;
+  /** The issuer of the token; undefined for one that a former version has queued. */
+  readonly issuer: string | undefined;
+};
+
 /** A queue of refresh tokens that have to be revoked. */
 export type RevocationOutbox = {
   /** Adds a token and leases it to the caller: nobody else can claim it before the lease ends. */
-  add(refreshToken: string): Promise<PendingRevocation>;
+  add(request: RevocationRequest): Promise<PendingRevocation>;
   /** Leases up to `count` due tokens to the caller. Of concurrent callers, one gets each token. */
   claim(count: number): Promise<PendingRevocation[]>;
 };
 
 /** A revocation that is leased to one process. */
-export type PendingRevocation = {
-  readonly refreshToken: string;
+export type PendingRevocation = RevocationRequest & {
   /** Milliseconds since the epoch. */
   readonly addedAtMs: number;
   /** Returns the token to the outbox; it is due from `atMs` on. */
@@ -50,9 +56,9 @@ export function createLocalOutbox(deps: { leaseMs: number; clock: () => number }
   const lease = (pending: PendingRevocation) => setDueTime(pending, clock() + deps.leaseMs);
 
   return {
-    async add(refreshToken) {
+    async add(request) {
       const pending: PendingRevocation = {
-        refreshToken,
+        ...request,
         addedAtMs: clock(),
         reschedule: async (atMs) => setDueTime(pending, atMs),
         remove: async () => entries.delete(pending),

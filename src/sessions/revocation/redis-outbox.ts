@@ -1,7 +1,12 @@
 import { UnknownKeyError, type Envelopes } from '../../crypto/envelope.ts';
 import type { Logger } from '../../observability/log.ts';
 import { createScript, type RedisConnection } from '../../redis/connection.ts';
-import { MAX_AGE_MS, type PendingRevocation, type RevocationOutbox } from './outbox.ts';
+import {
+  MAX_AGE_MS,
+  type PendingRevocation,
+  type RevocationOutbox,
+  type RevocationRequest,
+} from './outbox.ts';
 
 /** The maximum number of tokens in Redis; one more drops the one that has failed longest, which is due last. */
 const MAX_ENTRIES = 50_000;
@@ -46,19 +51,21 @@ export function createRedisOutbox(deps: {
   const { redis, envelopes, clock, log } = deps;
   const name = `${deps.keyPrefix}revocations`;
 
-  const seal = (refreshToken: string, addedAtMs: number): Buffer => {
+  const seal = ({ issuer = '', refreshToken }: RevocationRequest, addedAtMs: number): Buffer => {
     const addedAt = Buffer.alloc(ADDED_AT_BYTES);
     addedAt.writeBigUInt64BE(BigInt(addedAtMs));
-    return Buffer.concat([addedAt, envelopes.seal(refreshToken, contextOf(addedAtMs))]);
+    return Buffer.concat([addedAt, envelopes.seal(`${issuer}\n${refreshToken}`, contextOf(addedAtMs))]);
   };
   /** SECURITY: the envelope is bound to the time, so that nobody can change the age of a token. */
-  const contextOf = (addedAtMs: number) => `${name} ${addedAtMs}`;
+  const contextOf = (addedAtMs: number) => `${name} with issuer ${addedAtMs}`;
+  /** Of a former version, whose envelopes hold the token alone. */
+  const formerContextOf = (addedAtMs: number) => `${name} ${addedAtMs}`;
 
   const open = async (member: Buffer): Promise<PendingRevocation | undefined> => {
     if (member.length <= ADDED_AT_BYTES) return forget(member);
     const addedAtMs = Number(member.readBigUInt64BE());
-    const refreshToken = unseal(member.subarray(ADDED_AT_BYTES), contextOf(addedAtMs));
-    if (refreshToken !== undefined) return pendingOf(member, refreshToken, addedAtMs);
+    const request = readRequest(member.subarray(ADDED_AT_BYTES), addedAtMs);
+    if (request !== undefined) return pendingOf(member, request, addedAtMs);
     // Another process may have the secret: the token stays until it is too old.
     const now = clock();
     if (Math.abs(now - addedAtMs) < MAX_AGE_MS) return postpone(member, now + UNREADABLE_PAUSE_MS);
@@ -75,8 +82,17 @@ export function createRedisOutbox(deps: {
       throw error;
     }
   };
-  const pendingOf = (member: Buffer, refreshToken: string, addedAtMs: number): PendingRevocation => ({
-    refreshToken,
+  const readRequest = (envelope: Buffer, addedAtMs: number): RevocationRequest | undefined => {
+    const text = unseal(envelope, contextOf(addedAtMs));
+    if (text === undefined) {
+      const refreshToken = unseal(envelope, formerContextOf(addedAtMs));
+      return refreshToken === undefined ? undefined : { refreshToken, issuer: undefined };
+    }
+    const end = text.indexOf('\n');
+    return { refreshToken: text.slice(end + 1), issuer: text.slice(0, end) || undefined };
+  };
+  const pendingOf = (member: Buffer, request: RevocationRequest, addedAtMs: number): PendingRevocation => ({
+    ...request,
     addedAtMs,
     reschedule: (atMs) => postpone(member, atMs),
     remove: () => forget(member),
@@ -91,14 +107,14 @@ export function createRedisOutbox(deps: {
   };
 
   return {
-    async add(refreshToken) {
+    async add(request) {
       const addedAtMs = clock();
-      const member = seal(refreshToken, addedAtMs);
+      const member = seal(request, addedAtMs);
       const args = [member, addedAtMs + deps.leaseMs, MAX_ENTRIES, MAX_AGE_MS];
       const surplus = Number(await redis.evaluate('revocation_keep', addScript, [name], args));
       if (surplus > 0)
         log.error({ surplus }, 'the revocation queue is full; dropped refresh tokens without revoking them');
-      return pendingOf(member, refreshToken, addedAtMs);
+      return pendingOf(member, request, addedAtMs);
     },
 
     async claim(count) {

@@ -2,12 +2,18 @@ import { jittered } from '../../concurrency/backoff.ts';
 import { createTaskTracker } from '../../concurrency/task-tracker.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Provider, RevocationOutcome } from '../../provider/provider.ts';
-import { createLocalOutbox, MAX_AGE_MS, type PendingRevocation, type RevocationOutbox } from './outbox.ts';
+import {
+  createLocalOutbox,
+  MAX_AGE_MS,
+  type PendingRevocation,
+  type RevocationOutbox,
+  type RevocationRequest,
+} from './outbox.ts';
 
 /** Revokes refresh tokens at the provider. */
 export type Revocations = {
   /** Revokes a token, and retries in the background. Settles after the first attempt; never rejects. */
-  revoke(refreshToken: string): Promise<void>;
+  revoke(request: RevocationRequest): Promise<void>;
   /** Stops, and waits for the attempts in progress. Tries the tokens that are only in memory once more. */
   settle(): Promise<void>;
 };
@@ -19,13 +25,15 @@ const MAX_CONCURRENT_RETRIES = 16;
 
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 600_000;
+/** How long a token of another issuer is left to processes whose provider that is, in milliseconds. */
+const OTHER_ISSUER_PAUSE_MS = 600_000;
 
 /**
  * Token revocation (RFC 7009). A token enters an outbox before the first attempt, the `durable` one if possible, so that
  * the revocation outlives this process. Any process retries a failed revocation, after pauses that double.
  */
 export function createRevocations(deps: {
-  provider: Pick<Provider, 'revoke'>;
+  provider: Pick<Provider, 'issuer' | 'revoke'>;
   /** Outlives this process. Without one, or while it is unavailable, tokens stay in memory. */
   durable: RevocationOutbox | undefined;
   leaseMs: number;
@@ -39,17 +47,38 @@ export function createRevocations(deps: {
   let isClosed = false;
   let timer: NodeJS.Timeout | undefined;
 
-  const enqueue = async (refreshToken: string): Promise<PendingRevocation> => {
-    const queued = await durable?.add(refreshToken).catch(() => undefined);
-    return queued ?? local.add(refreshToken);
+  const enqueue = async (request: RevocationRequest): Promise<PendingRevocation> => {
+    const queued = await durable?.add(request).catch(() => undefined);
+    return queued ?? local.add(request);
   };
 
   /** Tries once; gives false if a retry is needed. If the outbox is unavailable, the token is due again after its lease. */
   const attempt = async (pending: PendingRevocation): Promise<boolean> => {
+    // SECURITY: a refresh token is for its issuer alone.
+    const isOfProvider = pending.issuer === undefined || pending.issuer === provider.issuer;
+    if (!isOfProvider) return leaveToOthers(pending);
     const outcome = await provider.revoke(pending.refreshToken);
     const retryAtMs = retryTimeAfter(outcome, pending);
     await (retryAtMs === undefined ? pending.remove() : pending.reschedule(retryAtMs)).catch(() => undefined);
     return outcome.kind !== 'failed';
+  };
+
+  /** Another process may have the issuer of a token as its provider, or this one after the next reload. */
+  const leaveToOthers = async (pending: PendingRevocation): Promise<false> => {
+    const { issuer, addedAtMs } = pending;
+    const ageMs = clock() - addedAtMs;
+    const isOver = ageMs >= MAX_AGE_MS;
+    if (isOver || ageMs < OTHER_ISSUER_PAUSE_MS)
+      log.warn(
+        { issuer },
+        isOver
+          ? 'a refresh token of another issuer stays unrevoked; giving up'
+          : 'a refresh token of another issuer stays unrevoked while provider.issuer is not that issuer',
+      );
+    await (isOver ? pending.remove() : pending.reschedule(clock() + OTHER_ISSUER_PAUSE_MS)).catch(
+      () => undefined,
+    );
+    return false;
   };
 
   /** Gives the time of the next attempt, or undefined if there is none. */
@@ -95,8 +124,8 @@ export function createRevocations(deps: {
   scheduleRetries();
 
   return {
-    async revoke(refreshToken) {
-      await track(enqueue(refreshToken).then(attempt));
+    async revoke(request) {
+      await track(enqueue(request).then(attempt));
     },
     async settle() {
       isClosed = true;

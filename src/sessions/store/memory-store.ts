@@ -57,6 +57,7 @@ export function createMemoryStore(deps: {
   sweep.unref();
 
   return {
+    countKeys: async () => records.size + keysByOwner.size + markers.size,
     loadRecord: async (key) => getLive(key),
     loadForRefresh: async (key) => getLive(key),
     async loadView(key) {
@@ -128,6 +129,11 @@ export function createMemoryStore(deps: {
         announce({ kind: 'ended', key, version: record.version });
         yield { key, data };
       }
+    },
+
+    async scan() {
+      const live = [...records.keys()].map(getLive).filter((record) => record !== undefined);
+      return { sessions: live.map(({ data }) => data), next: undefined };
     },
 
     async beginGeneration() {

@@ -29,6 +29,8 @@ export type SessionPage = {
  */
 export type SessionStore = {
   loadRecord(key: string): Promise<SessionRecord | undefined>;
+  /** How many keys with an expiry the store holds: a record for each session, index entries, markers. NaN if that is not permitted. */
+  countKeys(): Promise<number>;
   /**
    * Loads a record whose refresh token may be spent. Throws `store_unavailable` if the store has lost a newer version of it,
    * which another process may still have.
@@ -71,6 +73,12 @@ export type SessionStore = {
    * is undefined if no index lists the session. Throws `store_unavailable` if not all sessions could be found.
    */
   removeSealedBy(secrets: RemovedSecrets): AsyncIterable<SealedSession>;
+
+  /**
+   * A batch of all sessions in no particular order; the next one follows with `next`. Sessions may repeat, and those that this
+   * process cannot open are left out.
+   */
+  scan(after?: string): Promise<{ sessions: readonly SessionData[]; next: string | undefined }>;
 
   /** Begins a new generation, which ends every existing session without touching their records. */
   beginGeneration(): Promise<void>;

@@ -41,8 +41,13 @@ const PASSING_WORKER = `
   self.addEventListener('fetch', (event) => event.respondWith(fetch(event.request)));
 `;
 
-/** The page and the service worker of the app, where they are not the usual ones, and the settings of the provider. */
-export type ShopOptions = { index?: string; worker?: string; provider?: FakeProviderOptions };
+/** The page and the service worker of the app, and the configuration, where they are not the usual ones, and the settings of the provider. */
+export type ShopOptions = {
+  index?: string;
+  worker?: string;
+  provider?: FakeProviderOptions;
+  config?: Record<string, unknown>;
+};
 
 /**
  * Opens the shop. Its app has a link to the sign-in and, at `/worker.js`, a service worker that passes requests on. The
@@ -52,6 +57,7 @@ export async function openShop({
   index = '<!doctype html><title>app</title><a href="/auth/login">in</a>',
   worker = PASSING_WORKER,
   provider: settings = {},
+  config = {},
 }: ShopOptions = {}): Promise<Shop> {
   const folder = await mkdtemp(join(tmpdir(), 'coatcheck-app-'));
   await writeFile(join(folder, 'index.html'), index);
@@ -66,7 +72,7 @@ export async function openShop({
     provider,
     upstream,
     baseUrl: APP,
-    config: { spa: { directory: folder } },
+    config: { spa: { directory: folder }, ...config },
   });
   const front = await startTlsFront(gateway.port);
 

@@ -7,7 +7,7 @@ import { openDpopFixture } from './fixture.ts';
 const refuseToken = status(401, { 'www-authenticate': 'DPoP error="invalid_token"' });
 
 describe('an API request of a session with DPoP', () => {
-  it('has the token and a proof for the upstream, its method and its path (H2)', async () => {
+  it('has the token and a proof for the upstream, its method and its path (standards: H2)', async () => {
     const { agent, upstream, atUpstream } = await openDpopFixture();
     await agent.signIn('/');
     const response = await agent.fetch('/api/items?page=2', { method: 'DELETE' });
@@ -18,7 +18,7 @@ describe('an API request of a session with DPoP', () => {
     expect(atUpstream.thumbprints).toHaveLength(1);
   });
 
-  it('has a proof of its own each time, with the one key of the session (H2, H4)', async () => {
+  it('has a proof of its own each time, with the one key of the session (standards: H2, H4)', async () => {
     const { agent, browser, atUpstream, atProvider } = await openDpopFixture();
     await agent.signIn('/');
     for (let count = 0; count < 3; count += 1) expect((await agent.fetch('/api/a')).status).toBe(200);
@@ -30,7 +30,7 @@ describe('an API request of a session with DPoP', () => {
     expect(new Set(atUpstream.thumbprints).size).toBe(2);
   });
 
-  it('replaces the proof and the token that a client sends (F9)', async () => {
+  it('replaces the proof and the token that a client sends (standards: F9)', async () => {
     const { agent, upstream } = await openDpopFixture();
     await agent.signIn('/');
     const headers = { DPoP: 'canary', Authorization: 'DPoP canary' };
@@ -40,7 +40,7 @@ describe('an API request of a session with DPoP', () => {
     expect(request?.header('dpop')).toMatch(/^ey/);
   });
 
-  it('gets a new proof for the new token when it is sent again after a 401 (H2, G8)', async () => {
+  it('gets a new proof for the new token when it is sent again after a 401 (standards: H2, G8)', async () => {
     const { agent, atUpstream, protect, provider } = await openDpopFixture();
     await agent.signIn('/');
     protect(inSequence(refuseToken, echo));
@@ -51,7 +51,7 @@ describe('an API request of a session with DPoP', () => {
     expect(atUpstream.thumbprints).toHaveLength(2);
   });
 
-  it('has the bound token of its route, which the same key is for (H9, H12)', async () => {
+  it('has the bound token of its route, which the same key is for (standards: H9, H12)', async () => {
     const { agent, atUpstream, provider } = await openDpopFixture({
       routes: [{ path: '/api' }, { path: '/items', resource: ['https://items.example.test'] }],
     });
@@ -73,11 +73,10 @@ describe('an API request of a session with DPoP', () => {
     expect(atUpstream.thumbprints).toEqual([]);
   });
 
-  it('keeps its key when another process serves it (H4)', async () => {
+  it('keeps its key after a reload that turns provider.dpop off', async () => {
     const fixture = await openDpopFixture();
     await fixture.agent.signIn('/');
     await fixture.agent.fetch('/api/a');
-    // The memory store is local to a process, so this is a reload: every part but the store is new.
     await fixture.gateway.reload({ provider: { dpop: false } });
     expect((await fixture.agent.fetch('/api/a')).status).toBe(200);
     expect(new Set(fixture.atUpstream.thumbprints).size).toBe(1);
@@ -85,7 +84,7 @@ describe('an API request of a session with DPoP', () => {
 });
 
 describe('an upstream that requires nonces', () => {
-  it('gets a request once more with the nonce of its refusal, and later ones with the newest nonce (H3)', async () => {
+  it('gets a request once more with the nonce of its refusal, and later ones with the newest nonce (standards: H3)', async () => {
     const { agent, upstream, atUpstream } = await openDpopFixture();
     await agent.signIn('/');
     atUpstream.nonce = 'nonce-1';
@@ -95,7 +94,7 @@ describe('an upstream that requires nonces', () => {
     expect(atUpstream.nonceRefusals).toBe(1);
   });
 
-  it('sends its next nonce with any response (H3)', async () => {
+  it('sends its next nonce with any response (standards: H3)', async () => {
     const { agent, atUpstream } = await openDpopFixture();
     await agent.signIn('/');
     let count = 0;
@@ -108,7 +107,16 @@ describe('an upstream that requires nonces', () => {
     expect(atUpstream.nonceRefusals).toBe(1);
   });
 
-  it('gets one repetition for a nonce, and its second refusal passes (H3)', async () => {
+  it.each(['dpop', 'DPOP'])('may write the scheme of its challenge %s (standards: H3)', async (scheme) => {
+    const { agent, upstream } = await openDpopFixture();
+    await agent.signIn('/');
+    const headers = { 'www-authenticate': `${scheme} error="use_dpop_nonce"`, 'dpop-nonce': 'one' };
+    upstream.respond(inSequence(status(401, headers), echo));
+    expect((await agent.fetch('/api/a')).status).toBe(200);
+    expect(upstream.requests).toHaveLength(2);
+  });
+
+  it('gets one repetition for a nonce, and its second refusal passes (standards: H3)', async () => {
     const { agent, upstream, provider } = await openDpopFixture();
     await agent.signIn('/');
     upstream.respond(
@@ -121,7 +129,7 @@ describe('an upstream that requires nonces', () => {
     expect(provider.tokenCalls({ grant: 'refresh_token' })).toBe(0);
   });
 
-  it('gets a body that is too large to be sent again once; the next request has the nonce (G10, H3)', async () => {
+  it('gets a body that is too large to be sent again once; the next request has the nonce (standards: G10, H3)', async () => {
     const { agent, upstream, atUpstream } = await openDpopFixture({
       routes: [{ path: '/api', replayBody: 4 }],
     });
@@ -132,7 +140,7 @@ describe('an upstream that requires nonces', () => {
     expect((await agent.fetch('/api/a', { method: 'POST', body: 'content' })).status).toBe(200);
   });
 
-  it('gets a refreshed token and the nonce that it asks for with it (G8, H3)', async () => {
+  it('gets a refreshed token and the nonce that it asks for with it (standards: G8, H3)', async () => {
     const { agent, upstream, provider, atUpstream, protect } = await openDpopFixture();
     await agent.signIn('/');
     atUpstream.nonce = 'nonce-1';
@@ -147,7 +155,7 @@ describe('an upstream that requires nonces', () => {
     expect(provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
   });
 
-  it('never gets the nonce of another session in a repetition (G25)', async () => {
+  it('never gets the nonce of another session in a repetition (standards: G25)', async () => {
     const { agent, browser, upstream, provider } = await openDpopFixture();
     const other = browser();
     await agent.signIn('/', { loginHint: 'alice' });

@@ -7,8 +7,17 @@ import { startRealProvider, type RealProvider } from '../../../testkit/providers
 
 const CLIENT = { client_secret: 'canary-client-secret-of-the-real-provider', dpop_bound_access_tokens: true };
 
+type Features = NonNullable<Configuration['features']>;
+type Setup = {
+  features: Features;
+  client?: Record<string, unknown>;
+  section?: Record<string, unknown>;
+};
+
+const CIBA = 'urn:openid:params:grant-type:ciba';
+
 /** A gateway at an oidc-provider that issues bound tokens only. */
-async function open(dpop: NonNullable<Configuration['features']>['dPoP']) {
+async function open({ features, client = {}, section = {} }: Setup) {
   let provider: RealProvider | undefined;
   let verifier = createProofVerifier();
   const fixture = await openProviderFixture({
@@ -16,9 +25,9 @@ async function open(dpop: NonNullable<Configuration['features']>['dPoP']) {
       verifier = createProofVerifier({ clock });
       provider = await startRealProvider({
         clock,
-        client: CLIENT,
-        configuration: { features: { dPoP: dpop } },
-        section: { clientSecret: CLIENT.client_secret, dpop: true, userinfo: 'login' },
+        client: { ...CLIENT, ...client },
+        configuration: { features },
+        section: { clientSecret: CLIENT.client_secret, dpop: true, userinfo: 'login', ...section },
       });
       return provider;
     },
@@ -31,15 +40,21 @@ async function open(dpop: NonNullable<Configuration['features']>['dPoP']) {
       thumbprintOf: async (token) => (await provider?.instance.AccessToken.find(token))?.jkt,
     }),
   );
-  return { ...fixture, verifier };
+  const instance = () => {
+    if (provider === undefined) throw new Error('the provider has not started');
+    return provider.instance;
+  };
+  return { ...fixture, verifier, instance };
 }
+
+const withNonces = { enabled: true, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => true };
 
 describe.each([
   ['without nonces', { enabled: true }],
-  ['with required nonces', { enabled: true, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => true }],
-])('DPoP at oidc-provider %s', (_name, feature) => {
-  it('signs in, calls an API and refreshes with the one key of the session (H2, H3)', async () => {
-    const { signIn, agent, advance, spent, verifier } = await open(feature);
+  ['with required nonces', withNonces],
+])('DPoP at oidc-provider %s', (_name, dPoP) => {
+  it('signs in, calls an API and refreshes with the one key of the session (standards: H2, H3)', async () => {
+    const { signIn, agent, advance, spent, verifier } = await open({ features: { dPoP } });
     await signIn();
     expect((await agent.fetch('/api/a')).status).toBe(200);
     for (let count = 0; count < 2; count += 1) {
@@ -49,5 +64,57 @@ describe.each([
     expect(verifier.thumbprints).toHaveLength(3);
     expect(new Set(verifier.thumbprints).size).toBe(1);
     expect(spent()).toEqual([1, 1, 0]);
+  });
+
+  it('proves the key when it pushes the authorization request (standards: H1, H2, H3)', async () => {
+    const { agent, signIn, instance, verifier } = await open({
+      features: {
+        dPoP,
+        pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
+      },
+      section: { par: 'required' },
+    });
+    const pushed: unknown[] = [];
+    instance().on('pushed_authorization_request.success', ({ oidc }) => pushed.push(oidc.entities));
+    await signIn();
+    expect((await agent.fetch('/api/a')).status).toBe(200);
+    expect(pushed).toMatchObject([{ PushedAuthorizationRequest: { dpopJkt: verifier.thumbprints[0] } }]);
+  });
+
+  it('proves a key when it polls for a sign-in on another device (standards: H2, H13)', async () => {
+    let request = { id: '', accountId: '' };
+    const { agent, advance, instance, verifier } = await open({
+      client: {
+        grant_types: [CIBA, 'authorization_code', 'refresh_token'],
+        backchannel_token_delivery_mode: 'poll',
+      },
+      section: { login: 'decoupled' },
+      features: {
+        dPoP,
+        ciba: {
+          enabled: true,
+          deliveryModes: ['poll'],
+          processLoginHint: async (_ctx, loginHint = '') => loginHint,
+          validateBindingMessage: async () => undefined,
+          validateRequestContext: async () => undefined,
+          verifyUserCode: async () => undefined,
+          triggerAuthenticationDevice: async (_ctx, { jti }, account) => {
+            request = { id: jti, accountId: account?.accountId ?? '' };
+          },
+        },
+      },
+    });
+    const headers = { 'content-type': 'application/json' };
+    await agent.fetch('/auth/decoupled', { method: 'POST', headers, body: '{"login_hint":"alice"}' });
+    const { id, accountId } = request;
+    const grant = new (instance().Grant)({ accountId, clientId: 'web' });
+    grant.addOIDCScope('openid profile email offline_access');
+    await instance().backchannelResult(id, await grant.save());
+    advance(5_000);
+    expect((await agent.fetch('/auth/decoupled')).status).toBe(200);
+    expect((await agent.fetch('/api/a')).status).toBe(200);
+    advance(300_000);
+    expect((await agent.fetch('/api/a')).status).toBe(200);
+    expect(new Set(verifier.thumbprints).size).toBe(1);
   });
 });

@@ -3,7 +3,7 @@ import { UpgradeRefused } from '../../../testkit/user-agent/web-socket.ts';
 import { openDpopFixture } from './fixture.ts';
 
 describe('a WebSocket of a session with DPoP', () => {
-  it('opens with the token and a proof for the upstream and the path (H2)', async () => {
+  it('opens with the token and a proof for the upstream and the path (standards: H2)', async () => {
     const { agent, upstream, atUpstream } = await openDpopFixture();
     await agent.signIn('/');
     const socket = await agent.websocket('/socket/room?name=one');
@@ -14,7 +14,7 @@ describe('a WebSocket of a session with DPoP', () => {
     expect(atUpstream.thumbprints).toHaveLength(1);
   });
 
-  it('opens with the nonce that the upstream asks for, after one repetition (H3)', async () => {
+  it('opens with the nonce that the upstream asks for, after one repetition (standards: H3)', async () => {
     const { agent, upstream, atUpstream } = await openDpopFixture();
     await agent.signIn('/');
     atUpstream.nonce = 'nonce-1';
@@ -31,7 +31,7 @@ describe('a WebSocket of a session with DPoP', () => {
     ]);
   });
 
-  it('shares the nonces of the upstream with requests (H3)', async () => {
+  it('shares the nonces of the upstream with requests (standards: H3)', async () => {
     const { agent, upstream, atUpstream } = await openDpopFixture();
     await agent.signIn('/');
     atUpstream.nonce = 'nonce-1';
@@ -40,7 +40,7 @@ describe('a WebSocket of a session with DPoP', () => {
     expect(upstream.upgrades).toHaveLength(1);
   });
 
-  it('is rejected as the upstream rejects it the second time (H3)', async () => {
+  it('is rejected as the upstream rejects it the second time (standards: H3)', async () => {
     const { agent, upstream } = await openDpopFixture();
     await agent.signIn('/');
     upstream.rejectUpgradesIf(async () => ({

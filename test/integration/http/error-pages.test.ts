@@ -47,13 +47,7 @@ function expectPage(response: AgentResponse, status: number, title: string): str
 
 describe('a navigation that ends in an error of the gateway', () => {
   it.each([
-    [
-      'an API without a session',
-      '/api/a?b=1',
-      401,
-      'Sign in first',
-      '/auth/login?returnTo=%2Fapi%2Fa%3Fb%3D1',
-    ],
+    ['an API without a session', '/api/a?b=1', 401, 'Sign in first', '/auth/login'],
     ['a path that nothing serves', '/nowhere', 404, 'Page not found', '/'],
     ['an unknown endpoint', '/auth/nowhere', 404, 'Page not found', '/'],
     ['the sign-out endpoint', '/auth/logout', 405, 'This address cannot be opened', '/'],
@@ -166,12 +160,12 @@ describe('login.errorPage', () => {
         '<p>{{ detail }}<a href="{{retryUrl}}">{{retryLabel}}</a><i>{{requestId}}</i>',
     );
     const other = await openTestGatewayForTest({ config: { login: { errorPage: file } } });
-    const { response } = await other.agent.navigate(`/api/a?b='"<i>&c`);
+    const { response } = await other.agent.navigate('/api/a');
     expect(response.status).toBe(401);
     expect(response.text()).toBe(
       '<!doctype html><html lang="de"><title>Sign in first</title><link rel="stylesheet" href="/a.css">' +
         '<p>You must be signed in to see this page.' +
-        `<a href="/auth/login?returnTo=%2Fapi%2Fa%3Fb%3D%2527%2522%253Ci%253E%26c">Sign in</a><i>${response.header('x-request-id')}</i>`,
+        `<a href="/auth/login">Sign in</a><i>${response.header('x-request-id')}</i>`,
     );
     expect(response.header('content-security-policy')).toBe(
       "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createSigningKeys } from '../../../src/crypto/signing-keys.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createProvider } from '../../../src/provider/kinds.ts';
 import { parseConfig } from '../../../src/provider/read-config.ts';
@@ -106,6 +107,7 @@ function connect(
     redirectUri: 'http://localhost:3000/auth/callback',
     sessionClaims: [],
     refreshTimeoutMs,
+    signingKeys: createSigningKeys([]),
     clock: Date.now,
     log: collectLog().log,
     metrics: createMetrics(),

@@ -42,6 +42,9 @@ function openRedisOutbox(options: Options = {}): RevocationOutbox {
   return createRedisOutbox({ redis: connection, envelopes, keyPrefix: 'coatcheck:', leaseMs, clock, log });
 }
 
+const ISSUER = 'https://login.example.test';
+const requestFor = (refreshToken: string) => ({ refreshToken, issuer: ISSUER });
+
 const tokensOf = (claimed: readonly PendingRevocation[]) =>
   claimed.map(({ refreshToken }) => refreshToken).toSorted();
 
@@ -52,15 +55,15 @@ describe.each([
   it('gives a token to one other caller only after the lease has expired', async () => {
     const outbox = open();
     const startedAtMs = Date.now();
-    const pending = await outbox.add('rt-✓');
-    expect(pending.refreshToken).toBe('rt-✓');
+    const pending = await outbox.add(requestFor('rt-✓'));
+    expect(pending).toMatchObject(requestFor('rt-✓'));
     const claimed: PendingRevocation[] = [];
     while (claimed.length === 0) {
       claimed.push(...(await outbox.claim(10)));
       await sleep(5);
     }
     expect(Date.now() - startedAtMs).toBeGreaterThanOrEqual(LEASE_MS);
-    expect(claimed).toMatchObject([{ refreshToken: 'rt-✓', addedAtMs: pending.addedAtMs }]);
+    expect(claimed).toMatchObject([{ ...requestFor('rt-✓'), addedAtMs: pending.addedAtMs }]);
     expect(await outbox.claim(10)).toEqual([]);
   });
 
@@ -68,7 +71,7 @@ describe.each([
     let now = Date.now();
     const outbox = open({ clock: () => now });
     const tokens = Array.from({ length: 60 }, (_, at) => `rt-${at}`).toSorted();
-    await Promise.all(tokens.map((token) => outbox.add(token)));
+    await Promise.all(tokens.map((token) => outbox.add(requestFor(token))));
     now += LEASE_MS;
     const claimed = await Promise.all(Array.from({ length: 30 }, () => outbox.claim(3)));
     expect(tokensOf(claimed.flat())).toEqual(tokens);
@@ -76,13 +79,13 @@ describe.each([
 
   it('gives at most the requested number of tokens', async () => {
     const outbox = open({ leaseMs: 0 });
-    for (const token of ['one', 'two', 'three']) await outbox.add(token);
+    for (const token of ['one', 'two', 'three']) await outbox.add(requestFor(token));
     expect(await outbox.claim(2)).toHaveLength(2);
   });
 
   it('drops a token once it is revoked', async () => {
     const outbox = open();
-    const pending = await outbox.add('rt');
+    const pending = await outbox.add(requestFor('rt'));
     await pending.remove();
     await sleep(LEASE_MS);
     expect(await outbox.claim(10)).toEqual([]);
@@ -91,7 +94,7 @@ describe.each([
   it('gives a token that was put back from its retry time on', async () => {
     let now = Date.now();
     const outbox = open({ clock: () => now });
-    const pending = await outbox.add('rt');
+    const pending = await outbox.add(requestFor('rt'));
     await pending.reschedule(now + 5_000);
     now += 4_999;
     expect(await outbox.claim(10)).toEqual([]);
@@ -105,7 +108,7 @@ describe.each([
 
 describe('in Redis', () => {
   it('the outbox reveals no token in a dump (standards: D8)', async () => {
-    await openRedisOutbox().add('canary-refresh-token');
+    await openRedisOutbox().add(requestFor('canary-refresh-token'));
     const dump = await redis.dump();
     expect(dump).toContain(`zset ttl=`);
     expect(dump).not.toContain('canary');
@@ -113,7 +116,7 @@ describe('in Redis', () => {
 
   it('the outbox uses one key that expires a day after the last token was added', async () => {
     const outbox = openRedisOutbox();
-    const [first] = await Promise.all([outbox.add('one'), outbox.add('two')]);
+    const [first] = await Promise.all([outbox.add(requestFor('one')), outbox.add(requestFor('two'))]);
     expect(await redis.command('KEYS', '*')).toEqual([KEY]);
     const ttl = Number(await redis.command('PTTL', KEY));
     expect(ttl).toBeGreaterThan(MAX_AGE_MS - 60_000);
@@ -129,13 +132,22 @@ describe('in Redis', () => {
       const members = Array.from({ length: 1_000 }, (_, next) => [now + at + next, `x${at + next}`]).flat();
       await redis.command('ZADD', KEY, ...members);
     }
-    await outbox.add('rt');
+    await outbox.add(requestFor('rt'));
     expect(await redis.command('ZCARD', KEY)).toBe(50_000);
     expect(await redis.command('ZSCORE', KEY, 'x49999')).toBeNull();
   });
 
+  it('the outbox still reads a token that a former version has queued, of which it knows no issuer', async () => {
+    const addedAtMs = Date.now();
+    const addedAt = Buffer.alloc(8);
+    addedAt.writeBigUInt64BE(BigInt(addedAtMs));
+    const envelope = createEnvelopes(createKeyRing([SESSION_SECRET])).seal('rt', `${KEY} ${addedAtMs}`);
+    await redis.command('ZADD', KEY, 0, Buffer.concat([addedAt, envelope]));
+    expect(await openRedisOutbox().claim(1)).toMatchObject([{ refreshToken: 'rt', issuer: undefined }]);
+  });
+
   it('the outbox opens no token whose time was changed', async () => {
-    await openRedisOutbox().add('rt');
+    await openRedisOutbox().add(requestFor('rt'));
     const [member] = (await redis.command('ZRANGE', KEY, 0, 0)) as [string];
     // Reads the member again as bytes, because the reply above is text.
     const bytes = Buffer.from((await redis.dump()).split('\n')[1] ?? '', 'latin1');
@@ -150,7 +162,7 @@ describe('in Redis', () => {
     let now = Date.now();
     const clock = () => now;
     const theirs = openRedisOutbox({ secrets: [ANOTHER_SECRET, SESSION_SECRET], clock });
-    await theirs.add('rt');
+    await theirs.add(requestFor('rt'));
     now += LEASE_MS;
     expect(await openRedisOutbox({ clock }).claim(10)).toEqual([]);
     now += 600_000;
@@ -164,10 +176,10 @@ describe('in Redis', () => {
     let now = Date.now();
     const clock = () => now;
     const theirs = openRedisOutbox({ secrets: [ANOTHER_SECRET], clock });
-    for (let at = 0; at < 40; at += 1) await theirs.add(`theirs-${at}`);
+    for (let at = 0; at < 40; at += 1) await theirs.add(requestFor(`theirs-${at}`));
     now += 1;
     const ours = openRedisOutbox({ clock });
-    await ours.add('rt');
+    await ours.add(requestFor('rt'));
     now += LEASE_MS;
     expect(tokensOf(await ours.claim(1))).toEqual(['rt']);
   });

@@ -6,6 +6,7 @@ export const privateKeys: Record<string, () => KeyObject> = {
   rsa: once(() => generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey),
   'short rsa': once(() => generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey),
   'P-256': once(() => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
+  'P-256-b': once(() => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
   'P-384': once(() => generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey),
   'P-521': once(() => generateKeyPairSync('ec', { namedCurve: 'P-521' }).privateKey),
   secp256k1: once(() => generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey),

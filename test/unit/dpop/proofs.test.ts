@@ -17,7 +17,7 @@ const request = {
 const hashOf = (token: string) => createHash('sha256').update(token).digest('base64url');
 
 describe('a DPoP proof', () => {
-  it('names the request, the time, the token and the public key, and is signed with the key (H2)', async () => {
+  it('names the request, the time, the token and the public key, and is signed with the key (standards: H2)', async () => {
     const proof = createDpopProofs(() => NOW_MS).create(request);
     const { payload, protectedHeader } = await jwtVerify(proof, EmbeddedJWK, {
       currentDate: new Date(NOW_MS),
@@ -48,7 +48,7 @@ describe('a DPoP proof', () => {
     expect(new Set(identifiers).size).toBe(100);
   });
 
-  it('has the hash of the token of its request, whatever the token before it (G25)', () => {
+  it('has the hash of the token of its request, whatever the token before it (standards: G25)', () => {
     const proofs = createDpopProofs(() => NOW_MS);
     const tokens = ['at-1', 'at-2', 'at-1', 'at-1'];
     const hashes = tokens.map((accessToken) => decodeJwt(proofs.create({ ...request, accessToken }))['ath']);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createConfigReader } from '../../../src/config/load.ts';
+import { createSigningKeys } from '../../../src/crypto/signing-keys.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
 import { createProvider, nameOf, providerKinds } from '../../../src/provider/kinds.ts';
 import { oidcKind } from '../../../src/provider/oidc/kind.ts';
@@ -32,6 +33,7 @@ function open() {
       redirectUri: 'https://app.example.com/auth/callback',
       sessionClaims: [],
       refreshTimeoutMs: 1_000,
+      signingKeys: createSigningKeys([]),
       clock: () => 5_000,
       log: collectLog().log,
       metrics: createMetrics(),

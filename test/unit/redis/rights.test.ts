@@ -5,7 +5,7 @@ import { minimalAcl, REDIS_CHANNELS, REDIS_COMMANDS, REDIS_KEYS } from '../../..
 
 const root = join(import.meta.dirname, '../../..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
-const sources = globSync('src/{redis,sessions}/**/*.ts', { cwd: root })
+const sources = globSync('src/{redis,sessions,grants}/**/*.ts', { cwd: root })
   .filter((file) => !file.endsWith('rights.ts'))
   .map(read)
   .join('\n');

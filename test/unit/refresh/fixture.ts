@@ -106,6 +106,7 @@ export function openRefresher({
   const { log, lines } = collectLog();
   const breaker = createCircuitBreaker(Date.now);
   const refresher = createTokenRefresher({
+    issuer: 'https://login.example.com',
     sessions,
     callTokenEndpoint: createTokenEndpointCall({
       provider: scripted.provider,

@@ -40,7 +40,9 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
   const metrics = createMetrics();
   const keyRing = createKeyRing(['a-session-secret-of-32-characters']);
   const revoked: string[] = [];
+  const issuer = 'https://login.example.com';
   const provider = {
+    issuer,
     async revoke(refreshToken: string) {
       revoked.push(refreshToken);
       return { kind: 'revoked' };
@@ -54,6 +56,7 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
     remembered: 100,
   });
   const sessions = createSessions({
+    issuer,
     store,
     cache: createReadCache({ store, maxAge, maxEntries: 100, clock }),
     tickets,

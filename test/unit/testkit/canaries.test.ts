@@ -58,6 +58,15 @@ describe('the search for leaked secrets', () => {
     expect(await canaries.leaks()).toEqual([expect.stringMatching(/^session identifier in the browser: /)]);
   });
 
+  it('opens the cookies of sign-ins and finds the DPoP key of their session in every place', async () => {
+    canaries.keepSessionSecrets([SESSION_SECRET]);
+    const seals = createSealedCookies(createKeyRing([SESSION_SECRET]), 'login-cookie');
+    const cookie = await seals.seal({ dpopKey: TOKEN }, 0);
+    canaries.see('the browser', `set-cookie: __Host-Http-coatcheck-login-1.a=${cookie}; Secure`);
+    canaries.see('Redis', TOKEN);
+    expect(await canaries.leaks()).toEqual([expect.stringMatching(/^DPoP key in Redis: /)]);
+  });
+
   it('follows the bytes of a socket across chunks, and messages of a port', async () => {
     canaries.keep('refresh_token', TOKEN);
     const socket = new Socket();

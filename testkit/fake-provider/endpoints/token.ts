@@ -12,6 +12,7 @@ import {
 import type { Families, Family, Presented } from '../tokens/families.ts';
 import type { Grant } from '../tokens/grant.ts';
 import type { Issuance } from '../tokens/issuance.ts';
+import { createMachineGrants } from './machine-grants.ts';
 import { ProtocolError } from '../protocol-error.ts';
 import type { Secrets } from '../secrets.ts';
 import type { ProviderSettings } from '../settings.ts';
@@ -36,7 +37,7 @@ export type Token = {
   grant(form: Parameters, thumbprint?: string): Promise<TokenResponse>;
 };
 
-/** The token endpoint: authorization codes and refresh tokens (RFC 6749, sections 4.1.3 and 6). */
+/** The token endpoint: authorization codes, refresh tokens (RFC 6749, sections 4.1.3 and 6) and the machine grants. */
 export function createToken(parts: TokenParts): Token {
   const { settings, codes, families, issuance, secrets, authenticate, url } = parts;
 
@@ -96,6 +97,7 @@ export function createToken(parts: TokenParts): Token {
   const grants: Record<string, (form: Parameters, thumbprint?: string) => Promise<TokenResponse>> = {
     authorization_code: redeemCode,
     refresh_token: refresh,
+    ...createMachineGrants({ settings, families, issuance, checkResource }),
   };
 
   /** The thumbprint of the key of a valid proof; undefined where none is required. */

@@ -13,11 +13,22 @@ export type SigningKey = {
   readonly id: string | undefined;
 };
 
-/** The JWS algorithms of private keys, all asymmetric. */
-export type SigningAlgorithm =
-  | ('RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512')
-  | ('ES256' | 'ES384' | 'ES512')
-  | ('EdDSA' | 'Ed25519');
+/** The JWS algorithms of private keys, all asymmetric (RFC 7518, section 3.1; RFC 8037; RFC 9864). */
+export const signingAlgorithms = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+] as const;
+
+export type SigningAlgorithm = (typeof signingAlgorithms)[number];
 
 /** RFC 7518, section 3.3. */
 const SMALLEST_RSA_BITS = 2048;

@@ -1,49 +1,29 @@
-import { Cluster } from 'ioredis';
 import { createBlindIndex } from '../../../crypto/blind-index.ts';
-import { createEnvelopes, UnknownKeyError } from '../../../crypto/envelope.ts';
+import { createEnvelopes } from '../../../crypto/envelope.ts';
 import { createKeyRing } from '../../../crypto/key-ring.ts';
 import { createSealedTimes } from '../../../crypto/sealed-time.ts';
 import type { RedisConnection } from '../../../redis/connection.ts';
 import { ownersOf, type SessionData } from '../../session.ts';
-import { createRecordCodec, type RecordCodec } from '../record/record.ts';
-import { placeOf, readRecordFields, RECORD_FIELDS, type RecordFields } from '../record/record-fields.ts';
+import { createRecordCodec } from '../record/record.ts';
+import { readRecordFields, RECORD_FIELDS, type RecordFields } from '../record/record-fields.ts';
+import { decodeIfKnown, type RecordScan } from './record-scan.ts';
 import { createRedisIndex } from './subject-index.ts';
 import type { RemovedSecrets, SessionStore } from '../store.ts';
 
-/** How many keys Redis looks at in one step of a scan. */
-const SCAN_COUNT = 200;
 /** How many index entries with the end of a session are searched for its key. */
 const MAX_ENTRIES = 1_000;
 
 /** Finds the sessions that removed secrets seal, by a scan of all records, and removes them. */
 export function createRedisSecretRemoval(deps: {
   redis: RedisConnection;
+  scan: RecordScan;
   keyPrefix: string;
   /** The Redis key of a session. */
   recordKey: (key: string) => string;
   channel: string;
   clock: () => number;
 }): SessionStore['removeSealedBy'] {
-  const { redis, keyPrefix, recordKey, channel } = deps;
-
-  /** The names of all records, in batches. Names may repeat. */
-  async function* scan(): AsyncGenerator<readonly string[]> {
-    const pattern = `${keyPrefix.replaceAll(/[*?[\]\\^]/g, String.raw`\$&`)}session:*`;
-    const nodes = await redis.run('scan', async (client) =>
-      client instanceof Cluster ? client.nodes('master') : [client],
-    );
-    for (const node of nodes) {
-      let cursor = '0';
-      do {
-        const from = cursor;
-        const [next, names] = await redis.run('scan', () =>
-          node.scan(from, 'MATCH', pattern, 'COUNT', SCAN_COUNT),
-        );
-        cursor = next;
-        yield names;
-      } while (cursor !== '0');
-    }
-  }
+  const { redis, scan, recordKey, channel } = deps;
 
   return async function* removeSealedBy(secrets) {
     const isSealedBy = createSealTest(secrets);
@@ -72,7 +52,7 @@ export function createRedisSecretRemoval(deps: {
       return { key, data };
     };
 
-    for await (const names of scan()) {
+    for await (const names of scan.all()) {
       const found = await Promise.all(
         names.map((name) => redis.run('load', (client) => client.hmgetBuffer(name, ...RECORD_FIELDS))),
       );
@@ -104,13 +84,4 @@ function createSealTest({ removed, remaining }: RemovedSecrets) {
       (idleKeyId !== undefined && idleKeyIds.has(idleKeyId));
     return isSealed ? data : undefined;
   };
-}
-
-function decodeIfKnown(codec: RecordCodec, name: string, fields: RecordFields): SessionData | undefined {
-  try {
-    return codec.decode(fields.envelope, placeOf(name, fields));
-  } catch (error) {
-    if (error instanceof UnknownKeyError) return undefined;
-    throw error;
-  }
 }

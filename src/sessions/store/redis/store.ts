@@ -12,6 +12,8 @@ import { placeOf, readRecordFields, RECORD_FIELDS, type RecordFields } from '../
 import { createRecordScript, removeScript, replaceScript, touchScript } from './record-scripts.ts';
 import { createRedisGeneration } from './generation.ts';
 import { createRedisRecordReader } from './record-reader.ts';
+import { createRedisKeyCount } from './key-count.ts';
+import { createRecordScan, createSessionScan } from './record-scan.ts';
 import { createRedisSecretRemoval } from './secret-removal.ts';
 import { createIdleSealing } from './idle-limit.ts';
 import { createRedisIndex } from './subject-index.ts';
@@ -47,6 +49,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
   const index = createRedisIndex({ redis, blindIndex, keyPrefix, clock });
   const generation = createRedisGeneration({ redis, keyPrefix, channel: changeChannel, clock, log });
   const spendMarks = createRedisSpendMarks({ redis });
+  const scan = createRecordScan({ redis, keyPrefix });
   const memory = createWriteMemory({ clock });
   const idleSealing = createIdleSealing(deps);
   const writeBack = createRedisWriteBack({ ...deps, idleSealing, memory, recordKey, channel: changeChannel });
@@ -150,6 +153,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
   const openFound = (key: string, fields: RecordFields | undefined) => fields && records.open(key, fields);
 
   return {
+    countKeys: createRedisKeyCount(redis),
     loadRecord: async (key) => openFound(key, await readFields(key)),
     async loadForRefresh(key) {
       const fields = await readFields(key);
@@ -203,7 +207,15 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
 
     ...ownerSessions,
 
-    removeSealedBy: createRedisSecretRemoval({ redis, keyPrefix, recordKey, channel: changeChannel, clock }),
+    removeSealedBy: createRedisSecretRemoval({
+      redis,
+      scan,
+      keyPrefix,
+      recordKey,
+      channel: changeChannel,
+      clock,
+    }),
+    scan: createSessionScan({ redis, scan, codec }),
 
     beginGeneration: generation.begin,
     generation: generation.known,

@@ -14,6 +14,9 @@ describe('a route', () => {
       websocket: false,
       scopes: [],
       resource: [],
+      bearer: { issuers: [] },
+      token: 'user',
+      exchange: { scopes: [], resource: [], actor: 'none' },
       timeout: { connect: 5_000, headers: 30_000, idle: 60_000 },
       connections: { max: 4_096, idle: 4_000, maxAge: 60_000, reuse: 'all' },
       replayBody: 65_536,
@@ -22,6 +25,8 @@ describe('a route', () => {
       maxConcurrent: 256,
       requestHeaders: { set: {}, remove: [], allow: [] },
       require: [],
+      forwardAuth: {},
+      identity: { headers: {} },
       responseHeaders: { set: {}, remove: [] },
       cookies: { toUpstream: [], fromUpstream: [] },
     });

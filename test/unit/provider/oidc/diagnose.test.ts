@@ -55,6 +55,15 @@ describe('the diagnosis of an OpenID provider', () => {
   });
 
   it.each([
+    [{ dpop_signing_alg_values_supported: ['ES256', 'EdDSA'] }, /^ok: access tokens are bound/],
+    [{ dpop_signing_alg_values_supported: ['RS256'] }, /^failed: .* the provider accepts RS256$/],
+    [{}, /^warning: not announced/],
+  ])('compares provider.dpop with the algorithms %j', (server, expected) => {
+    expect(results(server, { dpop: true })['DPoP']).toMatch(expected);
+    expect(results(server)['DPoP']).toBeUndefined();
+  });
+
+  it.each([
     [
       'grants',
       { grant_types_supported: ['implicit', 'refresh_token'] },
@@ -83,11 +92,7 @@ describe('the diagnosis of an OpenID provider', () => {
 
   it.each([
     ['a key that the provider takes', 'P-256', 'ok: private_key_jwt with ES256, which the provider accepts'],
-    [
-      'another key',
-      'ed25519',
-      'failed: provider.privateKey signs with EdDSA, but the provider accepts ES256',
-    ],
+    ['another key', 'ed25519', 'failed: the assertion is signed with EdDSA, but the provider accepts ES256'],
   ])('reports on private_key_jwt with %s', (_what, kind, expected) => {
     expect(results({}, key(kind))['client']).toBe(expected);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { pem } from '../../config/keys.ts';
 import { minimal, problemsWith } from '../../config/sample.ts';
 
 const problems = (keys: Record<string, unknown>) =>
@@ -22,5 +23,118 @@ describe('provider.par', () => {
     const { userinfo: _, ...others } = endpoints;
     expect(() => problems({ par: 'required', endpoints: others })).toThrow('was accepted');
     expect(() => problems({ par: 'auto', endpoints })).toThrow('was accepted');
+  });
+});
+
+describe('provider.clientAuthentication', () => {
+  const { clientSecret: _, ...withoutSecret } = minimal.provider;
+  const byKey = { ...withoutSecret, clientAuthentication: 'private_key_jwt' };
+  const keys = [{ key: pem('rsa'), keyId: 'key-1' }];
+
+  it('private_key_jwt takes the first of keys', () => {
+    expect(() => problemsWith({ provider: { ...byKey, signingAlg: 'PS256' }, keys })).toThrow('was accepted');
+  });
+
+  it('private_key_jwt rejects an algorithm that the key cannot sign', () => {
+    expect(problemsWith({ provider: { ...byKey, signingAlg: 'ES256' }, keys })).toEqual([
+      'provider.signingAlg: expected one of RS256, PS256, RS384, RS512, PS384, PS512, which keys[0] can sign, got "ES256"',
+    ]);
+    const own = { ...byKey, privateKey: pem('P-256'), signingAlg: 'PS256' };
+    expect(problemsWith({ provider: own, keys })).toEqual([
+      'provider.signingAlg: expected one of ES256, which provider.privateKey can sign, got "PS256"',
+    ]);
+  });
+
+  it('private_key_jwt rejects a key identifier for the first of keys in another place', () => {
+    expect(problemsWith({ provider: { ...byKey, keyId: 'key-2' }, keys })).toEqual([
+      expect.stringContaining('provider.keyId: provider.privateKey is not set; use keys[0].keyId'),
+    ]);
+  });
+
+  it.each(['tls_client_auth', 'self_signed_tls_client_auth'])(
+    '%s requires a client certificate',
+    (method) => {
+      expect(problemsWith({ provider: { ...withoutSecret, clientAuthentication: method } })).toEqual([
+        `provider.tls.certificate: missing or empty; provider.clientAuthentication ${method} requires it`,
+      ]);
+    },
+  );
+});
+
+describe('provider.requestObject', () => {
+  const provider = { ...minimal.provider, requestObject: { signingAlg: 'PS256' } };
+
+  it('needs a key that can sign with its algorithm', () => {
+    expect(problemsWith({ provider })).toEqual([
+      expect.stringMatching(/^provider\.requestObject: needs a key that signs: set keys/),
+    ]);
+    expect(problemsWith({ provider, keys: [{ key: pem('P-256') }] })).toEqual([
+      'provider.requestObject.signingAlg: expected one of ES256, which keys[0] can sign, got "PS256"',
+    ]);
+    expect(() => problemsWith({ provider, keys: [{ key: pem('rsa') }] })).toThrow('was accepted');
+  });
+});
+
+describe('provider.profile fapi2', () => {
+  const { clientSecret: _, ...base } = minimal.provider;
+  const strict = {
+    ...base,
+    profile: 'fapi2',
+    par: 'required',
+    clientAuthentication: 'private_key_jwt',
+    privateKey: pem('P-256'),
+    idTokenSignedResponseAlg: 'PS256',
+    dpop: true,
+  };
+  const paths = (keys: Record<string, unknown>, rest: Record<string, unknown> = {}) =>
+    problemsWith({ provider: { ...strict, ...keys }, ...rest }).map((problem) => problem.split(':')[0]);
+
+  it('accepts a configuration that follows it', () => {
+    expect(() => paths({})).toThrow('was accepted');
+  });
+
+  it('names every key that is laxer at once', () => {
+    expect(
+      problemsWith({
+        allowInsecureHttp: true,
+        baseUrl: 'http://localhost:3000',
+        provider: { ...minimal.provider, issuer: 'http://localhost:8080', profile: 'fapi2' },
+      }),
+    ).toEqual([
+      'provider.issuer: expected https; provider.profile fapi2 requires it, got "http://localhost:8080"',
+      expect.stringMatching(
+        /^provider\.clientAuthentication: expected private_key_jwt, or tls_client_auth, or self_signed_tls_client_auth; /,
+      ),
+      expect.stringMatching(/^provider\.dpop: expected true, or a client certificate in provider\.tls; /),
+      expect.stringMatching(
+        /^provider\.idTokenSignedResponseAlg: .*expected one of PS256, ES256, EdDSA, Ed25519; /,
+      ),
+      expect.stringMatching(/^provider\.par: expected required; /),
+      'baseUrl: expected https; provider.profile fapi2 requires it, got "http://localhost:3000"',
+      'allowInsecureHttp: expected false; provider.profile fapi2 requires it, got true',
+    ]);
+  });
+
+  it.each([
+    ['clientAuthentication', { clientAuthentication: 'none', privateKey: undefined }],
+    ['signingAlg', { privateKey: pem('rsa') }],
+    ['signingAlg', { privateKey: pem('P-384') }],
+    ['assertionAudience', { assertionAudience: 'token_endpoint' }],
+    ['idTokenSignedResponseAlg', { idTokenSignedResponseAlg: 'RS256' }],
+    ['par', { par: 'auto' }],
+    ['dpop', { dpop: false }],
+    ['discoveryUrl', { discoveryUrl: 'http://127.0.0.1/metadata' }],
+    ['endpoints.token', { endpoints: { token: 'http://127.0.0.1/token' } }],
+    ['requestObject', { login: 'decoupled' }],
+  ])('refuses provider.%s of %o', (key, changes) => {
+    expect(paths(changes)).toEqual([`provider.${key}`]);
+  });
+
+  it('refuses a signed request with RS256', () => {
+    const keys = [{ key: pem('rsa') }];
+    expect(paths({ requestObject: { signingAlg: 'RS256' } }, { keys })).toEqual([
+      'provider.requestObject.signingAlg',
+    ]);
+    expect(() => paths({ requestObject: { signingAlg: 'PS256' } }, { keys })).toThrow('was accepted');
   });
 });

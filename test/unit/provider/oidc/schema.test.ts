@@ -35,13 +35,18 @@ describe('the configuration of an OpenID provider', () => {
 
   it('requires a private key for private_key_jwt and rejects a secret beside it', () => {
     expect(problems({ clientAuthentication: 'private_key_jwt' })).toEqual([
-      'privateKey: missing or empty; provider.clientAuthentication private_key_jwt requires it',
       'clientSecret: provider.clientAuthentication private_key_jwt does not use it; remove it',
+      'privateKey: missing or empty; provider.clientAuthentication private_key_jwt requires it, or keys',
     ]);
   });
 
   it('rejects a private key without private_key_jwt', () => {
-    const keys = { privateKey: pem('ed25519'), keyId: 'key-1', assertionAudience: 'issuer' };
+    const keys = {
+      privateKey: pem('ed25519'),
+      keyId: 'key-1',
+      signingAlg: 'EdDSA',
+      assertionAudience: 'issuer',
+    };
     expect(problems(keys)).toEqual(
       Object.keys(keys).map(
         (key) => `${key}: provider.clientAuthentication client_secret_basic does not use it; remove it`,

@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Provider, RevocationOutcome } from '../../../../src/provider/provider.ts';
+import type { RevocationOutcome } from '../../../../src/provider/provider.ts';
 import { createLocalOutbox, type RevocationOutbox } from '../../../../src/sessions/revocation/outbox.ts';
 import { createRevocations } from '../../../../src/sessions/revocation/revocation.ts';
 import { collectLog } from '../../log-lines.ts';
+
+const ISSUER = 'https://login.example.test';
+const requestFor = (refreshToken: string, issuer = ISSUER) => ({ refreshToken, issuer });
 
 const DAY_MS = 86_400_000;
 const LEASE_MS = 30_000;
@@ -22,22 +25,23 @@ function openRevocations(durable?: RevocationOutbox) {
   const asked: { token: string; atMs: number }[] = [];
   const state: { outcome: RevocationOutcome | Promise<RevocationOutcome> } = { outcome: { kind: 'revoked' } };
   const provider = {
+    issuer: ISSUER,
     async revoke(token: string) {
       asked.push({ token, atMs: Date.now() });
       return state.outcome;
     },
-  } as unknown as Provider;
+  };
   const { log, lines } = collectLog();
   const revocations = createRevocations({ provider, durable, leaseMs: LEASE_MS, clock: Date.now, log });
   const tokens = () => asked.map(({ token }) => token);
   const levels = () => lines.map((line) => JSON.parse(line).level);
-  return { revocations, asked, tokens, state, lines, levels };
+  return { revocations, provider, asked, tokens, state, lines, levels };
 }
 
 describe('the revocation of a refresh token', () => {
   it('is requested once when it succeeds (standards: D7)', async () => {
     const { revocations, tokens } = openRevocations();
-    await revocations.revoke('rt');
+    await revocations.revoke(requestFor('rt'));
     await vi.advanceTimersByTimeAsync(3_600_000);
     expect(tokens()).toEqual(['rt']);
   });
@@ -45,7 +49,7 @@ describe('the revocation of a refresh token', () => {
   it('settles although it fails, and is retried after pauses that double (standards: D8)', async () => {
     const { revocations, asked, state } = openRevocations();
     state.outcome = failed();
-    await revocations.revoke('rt');
+    await revocations.revoke(requestFor('rt'));
     await vi.advanceTimersByTimeAsync(3_600_000);
     const [first, ...later] = asked.map(({ atMs }) => atMs);
     const ages = later.map((atMs) => atMs - (first ?? 0));
@@ -64,7 +68,7 @@ describe('the revocation of a refresh token', () => {
   it('is not retried once it has succeeded (standards: D8)', async () => {
     const { revocations, tokens, state } = openRevocations();
     state.outcome = failed();
-    await revocations.revoke('rt');
+    await revocations.revoke(requestFor('rt'));
     state.outcome = { kind: 'revoked' };
     await vi.advanceTimersByTimeAsync(3_600_000);
     expect(tokens()).toEqual(['rt', 'rt']);
@@ -73,7 +77,7 @@ describe('the revocation of a refresh token', () => {
   it('is not retried before the Retry-After of the provider (standards: D8)', async () => {
     const { revocations, asked, state } = openRevocations();
     state.outcome = failed(120);
-    await revocations.revoke('rt');
+    await revocations.revoke(requestFor('rt'));
     await vi.advanceTimersByTimeAsync(119_999);
     expect(asked).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(3_000);
@@ -83,7 +87,7 @@ describe('the revocation of a refresh token', () => {
   it('is not retried when the provider rejects it, which is logged (standards: D8)', async () => {
     const { revocations, tokens, state, levels } = openRevocations();
     state.outcome = refused;
-    await revocations.revoke('rt');
+    await revocations.revoke(requestFor('rt'));
     await vi.advanceTimersByTimeAsync(DAY_MS);
     expect(tokens()).toEqual(['rt']);
     expect(levels()).toEqual(['error']);
@@ -92,7 +96,7 @@ describe('the revocation of a refresh token', () => {
   it('is given up after a day, and every step is logged without the token (standards: E23)', async () => {
     const { revocations, asked, state, lines, levels } = openRevocations();
     state.outcome = failed();
-    await revocations.revoke('canary');
+    await revocations.revoke(requestFor('canary'));
     await vi.advanceTimersByTimeAsync(DAY_MS + 700_000);
     const made = asked.length;
     await vi.advanceTimersByTimeAsync(DAY_MS);
@@ -102,11 +106,47 @@ describe('the revocation of a refresh token', () => {
   });
 });
 
+describe('the revocation of a refresh token of another issuer', () => {
+  const OTHER = 'https://other.example.test';
+
+  it('is never requested, and given up after a day', async () => {
+    const { revocations, asked, lines } = openRevocations();
+    await revocations.revoke(requestFor('canary', OTHER));
+    vi.setSystemTime(Date.now() + DAY_MS);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(asked).toEqual([]);
+    const told = lines.map((line) => JSON.parse(line));
+    expect(told).toMatchObject([
+      { issuer: OTHER },
+      { issuer: OTHER, msg: expect.stringMatching(/giving up/) },
+    ]);
+    expect(lines.join('')).not.toContain('canary');
+  });
+
+  it('is requested once the provider has that issuer', async () => {
+    const { revocations, tokens, provider } = openRevocations();
+    await revocations.revoke(requestFor('rt', OTHER));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(tokens()).toEqual([]);
+    provider.issuer = OTHER;
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(tokens()).toEqual(['rt']);
+  });
+
+  it('does not delay that of others', async () => {
+    const { revocations, tokens } = openRevocations();
+    await revocations.revoke(requestFor('other', OTHER));
+    await revocations.revoke({ refreshToken: 'of a former version', issuer: undefined });
+    await revocations.revoke(requestFor('rt'));
+    expect(tokens()).toEqual(['of a former version', 'rt']);
+  });
+});
+
 describe('many failed revocations', () => {
   it('are retried one at a time during an outage, and in growing numbers afterwards', async () => {
     const { revocations, asked, state } = openRevocations();
     state.outcome = failed();
-    await Promise.all(Array.from({ length: 100 }, (_, at) => revocations.revoke(`rt-${at}`)));
+    await Promise.all(Array.from({ length: 100 }, (_, at) => revocations.revoke(requestFor(`rt-${at}`))));
     expect(asked).toHaveLength(100);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(asked.length - 100).toBeLessThan(60);
@@ -141,7 +181,7 @@ describe('the durable outbox', () => {
     const { revocations, asked, state } = openRevocations(durable);
     const outcome = Promise.withResolvers<RevocationOutcome>();
     state.outcome = outcome.promise;
-    const revoking = revocations.revoke('rt');
+    const revoking = revocations.revoke(requestFor('rt'));
     await vi.waitFor(() => expect(asked).toHaveLength(1));
     expect(left()).toEqual(['rt']);
     outcome.resolve({ kind: 'revoked' });
@@ -151,7 +191,7 @@ describe('the durable outbox', () => {
 
   it('passes the entries of another process to this one once their lease has expired (standards: D8)', async () => {
     const { durable, left } = openDurable();
-    await durable.add('rt');
+    await durable.add(requestFor('rt'));
     const { tokens } = openRevocations(durable);
     await vi.advanceTimersByTimeAsync(LEASE_MS - 3_000);
     expect(tokens()).toEqual([]);
@@ -165,7 +205,7 @@ describe('the durable outbox', () => {
     const { revocations, tokens, state } = openRevocations(durable);
     store.isUnavailable = true;
     state.outcome = failed();
-    await revocations.revoke('rt');
+    await revocations.revoke(requestFor('rt'));
     expect(tokens()).toEqual(['rt']);
     state.outcome = { kind: 'revoked' };
     await vi.advanceTimersByTimeAsync(10_000);
@@ -176,7 +216,7 @@ describe('the durable outbox', () => {
     const { durable, asked: operations, left } = openDurable();
     const { revocations, tokens, state } = openRevocations(durable);
     state.outcome = failed();
-    await revocations.revoke('rt');
+    await revocations.revoke(requestFor('rt'));
     await revocations.settle();
     operations.length = 0;
     await vi.advanceTimersByTimeAsync(DAY_MS);
@@ -191,7 +231,7 @@ describe('settling the revocations', () => {
     const { revocations, state } = openRevocations();
     const outcome = Promise.withResolvers<RevocationOutcome>();
     state.outcome = outcome.promise;
-    void revocations.revoke('rt');
+    void revocations.revoke(requestFor('rt'));
     let settled = false;
     const settling = revocations.settle().then(() => (settled = true));
     await vi.advanceTimersByTimeAsync(1_000);
@@ -204,8 +244,8 @@ describe('settling the revocations', () => {
   it('retries those that only this process knows of once, and logs what is lost (standards: G18)', async () => {
     const { revocations, tokens, state, lines } = openRevocations();
     state.outcome = failed();
-    await revocations.revoke('one');
-    await revocations.revoke('two');
+    await revocations.revoke(requestFor('one'));
+    await revocations.revoke(requestFor('two'));
     await revocations.settle();
     expect(tokens()).toEqual(['one', 'two', 'one', 'two']);
     expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ level: 'error', lost: 2 });

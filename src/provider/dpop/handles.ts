@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto';
 import * as oauth from 'openid-client';
-import { createDpopKey, dpopThumbprint, importDpopKey, type DpopKey } from '../dpop/key.ts';
-import { createDpopNonces } from '../dpop/nonces.ts';
+import { createDpopKey, dpopThumbprint, importDpopKey, type DpopKey } from '../../dpop/key.ts';
+import { createDpopNonces } from '../../dpop/nonces.ts';
 
 /** DPoP towards the endpoints of one provider (RFC 9449), with openid-client 6. */
 export type DpopHandles = {

@@ -1,0 +1,47 @@
+import type { CircuitBreaker } from '../concurrency/circuit-breaker.ts';
+import type { Semaphore } from '../concurrency/semaphore.ts';
+import { GatewayError } from '../errors.ts';
+import type { GrantOutcome } from '../provider/grants/token-grants.ts';
+import { isAboutClient } from '../refresh/token-endpoint-call.ts';
+
+/** Calls the token endpoint for a route, unless the circuit breaker that all calls of it share is open. */
+export type GrantCall = (send: () => Promise<GrantOutcome>) => Promise<GrantOutcome>;
+
+/**
+ * The breaker and the semaphore are those of the refreshes, since the endpoint is the same. A refusal of one route's
+ * request does not count as a failure of it.
+ */
+export function createGrantCall(deps: { breaker: CircuitBreaker; semaphore: Semaphore }): GrantCall {
+  const { breaker, semaphore } = deps;
+  const call: GrantCall = async (send) => {
+    const pauseMs = breaker.pauseMs();
+    if (pauseMs > 0) {
+      const cause = new Error('the token endpoint keeps failing; the circuit breaker is open');
+      return { kind: 'unavailable', retryAfterSeconds: pauseMs / 1000, cause };
+    }
+    const attempt = breaker.begin();
+    const outcome = await send();
+    const hasFailed =
+      outcome.kind === 'unavailable' || (outcome.kind === 'refused' && isAboutClient(outcome.error));
+    if (!hasFailed) attempt.succeeded();
+    else attempt.failed(outcome.kind === 'unavailable' ? retryAfterMs(outcome) : undefined);
+    return outcome;
+  };
+  return (send) => semaphore.run(() => call(send));
+}
+
+/** How long a refused request is not repeated, in milliseconds. */
+export const REFUSED_MS = 60_000;
+
+/** The error of a request whose token the provider cannot issue now. */
+export function grantUnavailable(retryAfterSeconds = 1, cause?: unknown): GatewayError {
+  return new GatewayError('provider_unavailable', {
+    detail: 'The identity provider cannot issue the token for this API now. Try again.',
+    retryAfterSeconds: Math.max(1, Math.ceil(retryAfterSeconds)),
+    cause,
+  });
+}
+
+function retryAfterMs({ retryAfterSeconds }: { retryAfterSeconds: number | undefined }): number | undefined {
+  return retryAfterSeconds === undefined ? undefined : retryAfterSeconds * 1000;
+}

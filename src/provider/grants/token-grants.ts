@@ -1,0 +1,48 @@
+/** The purpose of a token that the provider issues for a route. */
+export type TokenTarget = {
+  /** The `audience` parameter, which the token exchange defines and some providers require for client credentials. */
+  readonly audience?: string | undefined;
+  readonly scopes: readonly string[];
+  /** Resource indicators (RFC 8707). */
+  readonly resources: readonly string[];
+};
+
+/** A token exchange (RFC 8693, section 2.1). */
+export type ExchangeRequest = TokenTarget & {
+  /** The access token of the person. */
+  readonly subjectToken: string;
+  /** The access token of the party that acts for the person. */
+  readonly actorToken?: string | undefined;
+  /** The `requested_token_type`. */
+  readonly tokenType?: string | undefined;
+};
+
+/** Token requests in which no person takes part. They spend nothing: a request may be repeated. */
+export type TokenGrants = {
+  /** Obtains an access token of the gateway itself (RFC 6749, section 4.4). Never throws. */
+  clientCredentials(target: TokenTarget): Promise<GrantOutcome>;
+  /** Obtains a token for the person at another audience. Never throws. */
+  exchange(request: ExchangeRequest): Promise<GrantOutcome>;
+};
+
+/**
+ * How such a request ended.
+ * - `issued`: an access token, requested at `sentAtMs`;
+ * - `refused`: the provider says no, with an error code of OAuth;
+ * - `invalid`: the response has no access token that can be sent to an API;
+ * - `unavailable`: the provider cannot respond now.
+ */
+export type GrantOutcome =
+  | {
+      readonly kind: 'issued';
+      readonly accessToken: string;
+      readonly expiresInSeconds: number | undefined;
+      readonly sentAtMs: number;
+    }
+  | { readonly kind: 'refused'; readonly error: string; readonly cause: unknown }
+  | { readonly kind: 'invalid'; readonly cause: unknown }
+  | {
+      readonly kind: 'unavailable';
+      readonly retryAfterSeconds: number | undefined;
+      readonly cause: unknown;
+    };

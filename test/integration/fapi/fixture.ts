@@ -1,0 +1,96 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import type { ClientMetadata } from 'oidc-provider';
+import { onTestFinished } from 'vitest';
+import { createCertificateAuthority, type Identity } from '../../../testkit/network/certificate-authority.ts';
+import { listenOnLoopback } from '../../../testkit/network/loopback-server.ts';
+import { thumbprintOf } from '../../../testkit/providers/client-certificates.ts';
+import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
+import {
+  startRealProvider,
+  type RealProvider,
+  type RealProviderOptions,
+} from '../../../testkit/providers/real-provider.ts';
+
+/** The lifetime of an access token, in milliseconds. */
+export const LIFE = 300_000;
+
+/** The authority of every certificate in these tests. */
+export const authority = createCertificateAuthority();
+
+/** The keys of a `tls` section with a client certificate. */
+export const tlsSection = ({ cert, key }: Identity) => ({
+  ca: authority.certificate,
+  certificate: cert,
+  key,
+});
+
+/** Opens a gateway with oidc-provider. The route `/bound` leads to an API that requires certificate-bound tokens. */
+export async function openFapi(given: {
+  client?: Partial<ClientMetadata>;
+  /** Keys of the `provider` section. */
+  provider?: Record<string, unknown>;
+  baseUrl?: string;
+  /** Other keys of the configuration. */
+  config?: Record<string, unknown>;
+  options?: Omit<RealProviderOptions, 'client' | 'section' | 'clock'>;
+  /** The certificate that the gateway shows to the API of `/bound`. */
+  toApi?: Identity;
+}) {
+  const paths: string[] = [];
+  const accepted: Record<string, unknown>[] = [];
+  let opened: RealProvider | undefined;
+  const api = await startBoundApi(() => opened);
+  const { client, provider = {}, config, options = {}, toApi } = given;
+  const tls = toApi === undefined ? { ca: authority.certificate } : tlsSection(toApi);
+  const fixture = await openProviderFixture(
+    {
+      async open(clock) {
+        opened = await startRealProvider({
+          ...options,
+          clock,
+          section: provider,
+          ...(client && { client }),
+          intercept(request, response) {
+            const isSecure = 'encrypted' in request.socket;
+            paths.push(`${isSecure ? 'TLS ' : ''}${new URL(request.url ?? '', 'http://p').pathname}`);
+            return options.intercept?.(request, response) ?? false;
+          },
+        });
+        return opened;
+      },
+    },
+    {
+      ...(config && { config }),
+      routes: [{ path: '/api' }, { path: '/bound', upstream: api.url, tls }],
+      ca: authority.certificate,
+      ...(given.baseUrl !== undefined && { baseUrl: given.baseUrl }),
+    },
+  );
+  onTestFinished(async () => {
+    await fixture.close();
+    await api.close();
+  });
+  if (opened === undefined) throw new Error('the provider did not start');
+  const real = opened;
+  real.instance.on('authorization.accepted', ({ oidc }) => accepted.push({ ...oidc.params }));
+  return { ...fixture, real, paths, accepted };
+}
+
+/** An API that accepts an access token only over a connection with the certificate that the token is bound to (RFC 8705). */
+async function startBoundApi(provider: () => RealProvider | undefined) {
+  const { cert, key } = authority.issue('127.0.0.1');
+  const respond = async ({ headers, socket }: IncomingMessage, response: ServerResponse) => {
+    const [, token = ''] = /^Bearer (.+)$/.exec(headers.authorization ?? '') ?? [];
+    const found = await provider()?.instance.AccessToken.find(token);
+    const thumbprint = thumbprintOf(socket);
+    const isBound = found !== undefined && thumbprint !== undefined && found['x5t#S256'] === thumbprint;
+    response.writeHead(isBound ? 200 : 401).end();
+  };
+  const server = createServer(
+    { cert, key, ca: authority.certificate, requestCert: true, rejectUnauthorized: false },
+    (request, response) => void respond(request, response),
+  );
+  const { port, stop } = await listenOnLoopback(server);
+  return { url: `https://127.0.0.1:${port}`, close: stop };
+}
