@@ -19,6 +19,7 @@ import { createHostSessions } from './host-sessions.ts';
 import { createInboundPolicies } from './inbound-policies.ts';
 import { createRequestHandlers, createRouting, type Routing } from './request-handlers.ts';
 import { createSessionServices, type SessionServices } from './session-services.ts';
+import { withRequestSpans } from './tracing.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** The parts of a gateway that follow one configuration. A reload creates the next generation and swaps it in. */
@@ -53,7 +54,8 @@ export function createGenerations(deps: {
 }): Generations {
   const { backends, shared, apps, snapshots } = deps;
 
-  const providerOf: Generations['providerOf'] = ({ config, signingKeys, clock, log, metrics }, former) => {
+  const providerOf: Generations['providerOf'] = (core, former) => {
+    const { config, signingKeys, clock, log, metrics, tracing } = core;
     const settings = {
       config: config.provider,
       redirectUri: redirectUriOf(config),
@@ -62,7 +64,7 @@ export function createGenerations(deps: {
     };
     if (former !== undefined && hasSameSettings(settings, former.settings.provider))
       return { provider: former.provider, settings };
-    return { provider: createProvider({ ...settings, signingKeys, clock, log, metrics }), settings };
+    return { provider: createProvider({ ...settings, signingKeys, clock, log, metrics, tracing }), settings };
   };
 
   const create: Generations['create'] = (core, { provider, settings: providerSettings }, former) => {
@@ -94,7 +96,7 @@ export function createGenerations(deps: {
     const handlers = createRequestHandlers(core, shared, routing, sessionServices, policies);
     const app = apps.create({
       accessLog: createAccessLogMiddleware(accessLog),
-      guard: createGuardMiddleware(guard),
+      guard: withRequestSpans(core, createGuardMiddleware(guard)),
       authPrefix: prefix,
       auth: createAuthEndpoints({
         core,

@@ -11,8 +11,12 @@ export function createAccessLog(deps: { log: Logger; metrics: Metrics; clock: ()
   return (method = '', status, context) => {
     const durationMs = clock() - context.startedAtMs;
     metrics.request(context.route, method, status, durationMs / 1000);
-    const { requestId, route, target, clientAddress } = context;
-    log.info({ requestId, method, path: target.path, route, status, durationMs, clientAddress }, 'request');
+    const { requestId, route, target, clientAddress, trace } = context;
+    const traceId = trace?.traceId;
+    log.info(
+      { requestId, traceId, method, path: target.path, route, status, durationMs, clientAddress },
+      'request',
+    );
   };
 }
 

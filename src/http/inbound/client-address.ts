@@ -16,15 +16,8 @@ const UNKNOWN_ADDRESS = 'unknown';
  * @param socketPath - of the listener, when that is a Unix socket, whose peers have no address.
  */
 export function createClientAddress(trustProxy: readonly string[], socketPath?: string): ClientAddress {
-  const trusted = new BlockList();
-  for (const entry of trustProxy.filter((each) => each !== UNIX_PEER)) {
-    const [address = '', bits] = entry.split('/');
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    if (bits === undefined) trusted.addAddress(address, family);
-    else trusted.addSubnet(address, Number(bits), family);
-  }
+  const isTrusted = createAddressCheck(trustProxy);
   const trustsUnixPeers = socketPath !== undefined && trustProxy.includes(UNIX_PEER);
-  const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 
   return (request) => {
     const { remoteAddress } = request.socket;
@@ -42,6 +35,23 @@ export function createClientAddress(trustProxy: readonly string[], socketPath?: 
     }
     return client;
   };
+}
+
+/** True for a request that comes directly from one of the trusted proxies. */
+export function createTrustedPeers(trustProxy: readonly string[]): (request: IncomingMessage) => boolean {
+  const isTrusted = createAddressCheck(trustProxy);
+  return ({ socket }) => isTrusted(unmapIpv4(socket.remoteAddress ?? ''));
+}
+
+function createAddressCheck(trustProxy: readonly string[]): (address: string) => boolean {
+  const trusted = new BlockList();
+  for (const entry of trustProxy.filter((each) => each !== UNIX_PEER)) {
+    const [address = '', bits] = entry.split('/');
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+    if (bits === undefined) trusted.addAddress(address, family);
+    else trusted.addSubnet(address, Number(bits), family);
+  }
+  return (address) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 }
 
 /**

@@ -10,6 +10,8 @@ export type UpstreamRequestMetadata = {
   readonly credential: Authorization | undefined;
   readonly clientAddress: string;
   readonly requestId: string;
+  /** The gateway's own, when traces are collected. */
+  readonly traceparent?: string | undefined;
 };
 
 /** Creates the header fields of an upstream request from those of the client, as a flat list of names and values. */
@@ -130,7 +132,7 @@ export function createRequestHeaderPolicy(
     return mayPass(lowerCase, replaced) && isAllowed(lowerCase);
   });
 
-  return (rawHeaders, { credential, clientAddress, requestId }) => {
+  return (rawHeaders, { credential, clientAddress, requestId, traceparent }) => {
     const headers: string[] = ['Host', target.host];
     let nominated: ReadonlySet<string> | undefined;
     let cookie = '';
@@ -153,7 +155,7 @@ export function createRequestHeaderPolicy(
     }
     if (saysAddress) kept.push('X-Forwarded-For', clientAddress);
     if (saysRequestId) kept.push('X-Request-Id', requestId);
-    if (saysTrace) kept.push('traceparent', traceParent(trace, requestId));
+    if (saysTrace) kept.push('traceparent', traceparent ?? traceParent(trace, requestId));
     kept.push(...sameForAll);
     return kept;
   };

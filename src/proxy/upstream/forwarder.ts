@@ -21,6 +21,7 @@ import type { Upstreams } from './pools.ts';
 import { createRefusalBreaker, type RefusalAttempt } from './refusal-breaker.ts';
 import type { ResponseHead } from './response-head.ts';
 import type { RouteServers } from './server-selection.ts';
+import type { Tracing } from '../../observability/tracing/tracing.ts';
 import type { Authorizations } from './authorization.ts';
 import { upstreamRequiresStepUp, type ActionOn, type ChallengeAction } from './challenge-action.ts';
 
@@ -49,6 +50,7 @@ type ForwarderDeps = {
   actionOn: ActionOn;
   authorizations: Authorizations;
   metrics: Metrics;
+  tracing: Tracing | undefined;
   writeBatch: WriteBatch;
   eventStreams: EventStreams;
   baseUrl: string;
@@ -95,6 +97,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     actionOn,
     authorizations,
     metrics,
+    tracing,
     writeBatch,
   } = deps;
   const breakerOf = forEachRoute(deps.routes.all, ({ config }) =>
@@ -267,14 +270,32 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
 
   function callServer(
     server: UpstreamServer,
+    attempt: Attempt,
+    onConnected?: () => void,
+  ): Promise<ForwardResult> {
+    if (tracing === undefined) return sendTo(server, attempt, undefined, onConnected);
+    const [{ request, context, route }] = attempt;
+    return tracing.span('upstream', 'client', (span) => {
+      span?.set({
+        'http.request.method': request.method ?? '',
+        'http.route': route.config.path,
+        'server.address': new URL(server.origin).hostname,
+      });
+      return sendTo(server, attempt, span?.traceparent ?? context.trace?.traceparent, onConnected);
+    });
+  }
+
+  function sendTo(
+    server: UpstreamServer,
     [admitted, caller, body, inspect, repetition]: Attempt,
+    traceparent: string | undefined,
     onConnected?: () => void,
   ): Promise<ForwardResult> {
     const { response, context, route } = admitted;
     const routeContext = routeContextOf(route);
     return forward({
       dispatcher: () => upstreams.of(route, server),
-      call: routeContext.callOf(admitted, server, { caller, repetition, body }),
+      call: routeContext.callOf(admitted, server, { caller, repetition, body, traceparent }),
       ...(onConnected !== undefined && { onConnected }),
       response,
       writer: createResponseWriter(response, routeContext.writerPolicy, context.requestId, writeBatch),
@@ -323,10 +344,11 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
         caller: Caller | undefined;
         repetition: NonceRepetition | undefined;
         body: UpstreamCall['body'];
+        traceparent: string | undefined;
       },
     ): UpstreamCall {
       const { target, clientAddress, requestId } = context;
-      const { caller, repetition, body } = sent;
+      const { caller, repetition, body, traceparent } = sent;
       const { origin } = server;
       const path = route.upstreamPath(target.path);
       const method = request.method ?? 'GET';
@@ -336,7 +358,12 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
         origin,
         path: path + target.query,
         method,
-        headers: requestHeadersFor(server)(request.rawHeaders, { credential, clientAddress, requestId }),
+        headers: requestHeadersFor(server)(request.rawHeaders, {
+          credential,
+          clientAddress,
+          requestId,
+          traceparent,
+        }),
         body,
         // SECURITY: an upstream that leaves a body unread parses the rest of it as the next request on its connection.
         reset: body !== null && connections.reuse === 'bodiless',
