@@ -75,6 +75,8 @@ export type GatewayErrorOptions = {
   loginUrl?: string;
   /** Which of the gateway's own limits rejected the request (`provider_unavailable` only). Logged, never sent. */
   throttle?: string | undefined;
+  /** Which limit was reached (`rate_limited` only). Counted, never sent. */
+  limit?: string;
   /** What an error page says, where the words for the code would mislead. */
   pageText?: { readonly title: string; readonly detail: string };
   /** The underlying error. Logged, never sent. */

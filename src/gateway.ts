@@ -12,6 +12,7 @@ import { openBackends } from './gateway/backends.ts';
 import { createCore, withConfig, type Core, type CoreOverrides } from './gateway/core.ts';
 import { createGenerations, type Generation, type GenerationProvider } from './gateway/generation.ts';
 import type { HostSessions } from './gateway/host-session.ts';
+import { createStoreKeys } from './gateway/store-keys.ts';
 import { createSharedState } from './gateway/shared-state.ts';
 import { recentProblems } from './observability/log.ts';
 import type { ExpressClasses } from './performance/express-classes.ts';
@@ -74,7 +75,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   const history = startMinuteHistory({ read: () => metrics.registry.getMetricsAsJSON(), clock });
   const snapshot = async () => ({
     checks: readiness.checks(),
-    metrics: await metrics.registry.getMetricsAsJSON(),
+    metrics: await metrics.snapshot(),
     activity: {
       minutes: history.minutes,
       bounds: history.bounds,
@@ -93,6 +94,12 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   });
   /** What serves new requests. A reload replaces it in one assignment. */
   let current: Generation = generations.create(core, generations.providerOf(core));
+
+  metrics.readFrom({
+    openWebSockets: shared.tunnels.count,
+    storeKeys: createStoreKeys(backends.store),
+    breakers: () => current.breakers(),
+  });
 
   const drain = () => {
     readiness.drain();

@@ -3,6 +3,7 @@ import { GatewayError } from '../errors.ts';
 import { allClaims } from '../sessions/store/claim-selection.ts';
 import type { SessionData, SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
+import { currentClaims } from './claims.ts';
 import { compileRules, type AccessRules, type AccessSubject } from './rules.ts';
 
 /** Who may get a session, and who may call a route. */
@@ -49,11 +50,6 @@ export function createAccessPolicy({ login, provider }: Pick<Config, 'login' | '
       };
     },
   };
-}
-
-/** The claims of a session in memory, or of a whole record. */
-function currentClaims({ claims = {}, userinfo }: SessionView['data']): SessionData['claims'] {
-  return allClaims({ claims, userinfo });
 }
 
 /** The scopes of every sign-in; a provider kind may have none. */

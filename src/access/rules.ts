@@ -1,9 +1,6 @@
 import type { AccessRule, ClaimTest, ClaimValue } from '../config/schema/access/rule.ts';
 import type { JsonPointer } from '../config/values/json-pointer.ts';
-import { valueAt } from '../provider/http/json-value.ts';
-import { CLAIM_NAMES } from '../sessions/store/claim-selection.ts';
-
-type Claims = Readonly<Record<string, unknown>>;
+import { claimAt, type Claims } from './claims.ts';
 
 /** What rules judge: the current claims of a session, and the scopes of the access token that the upstream gets. */
 export type AccessSubject = {
@@ -55,14 +52,7 @@ function compile(rule: AccessRule): Predicate {
 }
 
 function claimPredicate(pointer: JsonPointer, test: (value: unknown) => Verdict): Predicate {
-  const [name = ''] = pointer;
-  return ({ claims }) => (isReference(claims, name) ? 'unknown' : test(valueAt(claims, pointer)));
-}
-
-/** SECURITY: a token with too many groups has a reference in place of the list; whoever is in none looks the same. */
-function isReference(claims: Claims, name: string): boolean {
-  const references = claims[CLAIM_NAMES];
-  return typeof references === 'object' && references !== null && Object.hasOwn(references, name);
+  return ({ claims }) => test(claimAt(claims, pointer));
 }
 
 function scopePredicate(scope: string): Predicate {

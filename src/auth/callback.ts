@@ -10,8 +10,11 @@ import type { LoginCookies } from './login-cookies.ts';
 /** The parameters of an authorization response that must not be repeated (RFC 6749, section 3.1). */
 const parameters = ['code', 'error', 'error_description', 'error_uri', 'iss', 'session_state'] as const;
 
-/** Response parameters of flows that the gateway never requests (implicit, hybrid, JARM). */
-const unrequested = ['access_token', 'id_token', 'token', 'response'] as const;
+/** The parameter of a response that is one signed JWT (JARM, section 2.3.4). */
+const JWT_PARAMETER = 'response';
+
+/** Response parameters of flows that the gateway never requests (implicit, hybrid), or, for `response`, did not request. */
+const unrequested = ['access_token', 'id_token', 'token', JWT_PARAMETER] as const;
 
 /**
  * `GET /callback`: completes the login that this browser started, starts a session under a new ticket, and redirects to the
@@ -39,7 +42,8 @@ export function createCallback(deps: {
       failureReturnTo === undefined ? undefined : { path: failureReturnTo, always: false };
     const cookieHeader = request.headers.cookie;
     const search = new URLSearchParams(query);
-    const state = stateOf(search);
+    const { jwtStateOf } = redirectLogin;
+    const state = jwtStateOf === undefined ? stateOf(search) : await stateIn(search, jwtStateOf);
     const pending = await loginCookies.find(state, cookieHeader);
     response.setHeader('Set-Cookie', loginCookies.clear(state, cookieHeader));
     if (pending === undefined) {
@@ -54,7 +58,8 @@ export function createCallback(deps: {
     }
     const { stepUp: required, replaces: from = '', startedAtMs: beganAtMs } = pending;
     context.failureReturnTo = { path: pending.returnTo, always: required !== undefined };
-    checkResponse(search);
+    if (jwtStateOf === undefined) checkResponse(search);
+    else checkJwtResponse(search);
 
     const callbackUrl = new URL(`${redirectUri}${query}`);
     const others = await loginCookies.findOthers(state, cookieHeader);
@@ -90,6 +95,28 @@ function stateOf(search: URLSearchParams): string {
   if (!state)
     throw loginRefused('the callback has no "state" parameter; it does not belong to a login started here');
   return state;
+}
+
+/** The `state` in a response that is one signed JWT. */
+async function stateIn(
+  search: URLSearchParams,
+  jwtStateOf: NonNullable<RedirectLogin['jwtStateOf']>,
+): Promise<string> {
+  checkOnce(search, JWT_PARAMETER);
+  const response = search.get(JWT_PARAMETER);
+  if (!response) throw loginRefused('the callback has no "response" parameter, which the sign-in asked for');
+  const state = await jwtStateOf(response);
+  if (!state)
+    throw loginRefused('the signed response has no "state"; it does not belong to a login started here');
+  return state;
+}
+
+/** SECURITY: whatever stands beside the signed response is not of the provider. */
+function checkJwtResponse(search: URLSearchParams): void {
+  for (const name of ['state', ...parameters, ...unrequested]) {
+    if (name !== JWT_PARAMETER && search.has(name))
+      throw loginRefused(`the callback has the parameter "${name}" outside of its signed response`);
+  }
 }
 
 /** Checks that the parameters are those of the response that was requested. */

@@ -1,10 +1,14 @@
 import type { AccessRule } from './schema/access/rule.ts';
 import type { Config } from './schema/schema.ts';
 
-/** The names of the claims that rules judge; each once. */
+/** The names of the claims that rules judge and that upstreams are told; each once. */
 export function claimsInUse({ login, routes }: Pick<Config, 'login' | 'routes'>): string[] {
   const rules = [...login.require, ...routes.flatMap((route) => route.require)];
-  return [...new Set(rules.flatMap(claimsOfRule))];
+  const told = routes.flatMap(({ identity }) => [
+    ...Object.values(identity.headers).flatMap((pointer) => pointer.slice(0, 1)),
+    ...(identity.jwt?.claims ?? []),
+  ]);
+  return [...new Set([...rules.flatMap(claimsOfRule), ...told])];
 }
 
 /**

@@ -567,6 +567,48 @@ export type ConfigInput = {
          * @defaultValue `[]`
          */
         require?: Array<AccessRuleInput> | undefined;
+        /** What a proxy in front that asks `GET /auth/check` gets. */
+        forwardAuth?:
+          | {
+              /**
+               * A secret of at least 32 characters. A proxy that sends it to `GET /auth/check` as
+               * `X-Forward-Auth-Secret` also gets the access token, in `Authorization`. Without one, no proxy does.
+               */
+              authorizationSecret?: string;
+            }
+          | undefined;
+        /** How the upstream learns who calls, from the claims of the session. */
+        identity?:
+          | {
+              /**
+               * Header fields with claims of the session: each name with a JSON Pointer (RFC 6901). A client's own
+               * fields of these names never pass. Values are percent-encoded UTF-8; lists are joined by commas. A
+               * claim that is missing, or no text, number, boolean or list of those, sends no field.
+               * @defaultValue `{}`
+               */
+              headers?: Record<string, string> | undefined;
+              /**
+               * A short-lived JWT about the person, signed with the first of `keys`, for upstreams that cannot check
+               * access tokens.
+               */
+              jwt?: {
+                /** The header field of the JWT. A client's own field of this name never passes. */
+                header: string;
+                /** Its `aud`, which the upstream must check. */
+                audience: string;
+                /**
+                 * The claims of the session that it has, by their names.
+                 * @defaultValue `[sub]`
+                 */
+                claims?: Array<string> | undefined;
+                /**
+                 * How long it is valid, from `10s` to `10m`. The gateway sends one until a quarter of this is left.
+                 * @defaultValue `60s`
+                 */
+                lifetime?: string | undefined;
+              };
+            }
+          | undefined;
       }>
     | undefined;
   /**
@@ -779,6 +821,18 @@ export type OidcProviderInput = {
       | 'EdDSA'
       | 'Ed25519';
   };
+  /**
+   * How the provider sends the result of a sign-in: `query`, as parameters; or `jwt`, as one signed JWT
+   * (JARM). Anything else is then refused.
+   * @defaultValue `query`
+   */
+  responseMode?: 'query' | 'jwt' | undefined;
+  /**
+   * `fapi2` refuses a configuration that is laxer than the FAPI 2.0 Security Profile; it changes no
+   * other key.
+   * @defaultValue `none`
+   */
+  profile?: 'none' | 'fapi2' | undefined;
   /**
    * Where a sign-out leads instead of the provider's `end_session_endpoint`, with the placeholders
    * `{clientId}` and `{returnTo}`. The values are percent-encoded; `{returnTo}` is

@@ -9,6 +9,7 @@ import { createAudit, type Audit } from '../observability/audit.ts';
 import type { Tracing } from '../observability/tracing/tracing.ts';
 import { createLogger, type Logger } from '../observability/log.ts';
 import type { HostRegistry } from '../observability/host-registry.ts';
+import { countSignIns } from '../observability/sign-ins.ts';
 import { createClaimSelection, type ClaimSelection } from '../sessions/store/claim-selection.ts';
 import { openTracing } from './tracing.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
@@ -60,11 +61,14 @@ export function createCore(
     log,
     clock,
     metrics,
-    audit: createAudit({ settings: config.audit, log, pseudonyms: createPseudonyms(keyRing), clock }),
     tracing: openTracing({ current, log, metrics }),
+    audit: countSignIns(
+      createAudit({ settings: config.audit, log, pseudonyms: createPseudonyms(keyRing), clock }),
+      metrics,
+    ),
     keyRing,
     signingKeys: createSigningKeys(config.keys),
-    forgedSeals: createFailureLimit({ perMinute: FORGED_SEALS_PER_MINUTE, clock }),
+    forgedSeals: createFailureLimit({ name: 'forgedCookies', perMinute: FORGED_SEALS_PER_MINUTE, clock }),
   };
 }
 

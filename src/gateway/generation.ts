@@ -5,8 +5,10 @@ import { claimsWanted } from '../config/claims-in-use.ts';
 import { hasSameSettings } from '../config/same-settings.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createAccessLogMiddleware } from '../http/access-log.ts';
+import { createProxyTrust } from '../http/inbound/client-address.ts';
 import { createGuardMiddleware } from '../http/inbound/guard.ts';
 import { createProblemMiddleware } from '../http/problem/middleware.ts';
+import type { BreakerState } from '../observability/metrics/services.ts';
 import { createProvider } from '../provider/kinds.ts';
 import type { Provider } from '../provider/provider.ts';
 import { createUpgradePipeline, type UpgradeListener } from '../upgrade-pipeline.ts';
@@ -32,6 +34,8 @@ export type Generation = {
   readonly upgrade: UpgradeListener;
   readonly admin: RequestListener;
   readonly hostSessions: HostSessions;
+  /** Its circuit breakers, for metrics. */
+  readonly breakers: () => readonly BreakerState[];
   /** What the reusable parts were created with. */
   readonly settings: { readonly provider: unknown; readonly sessions: unknown; readonly routes: unknown };
 };
@@ -68,7 +72,7 @@ export function createGenerations(deps: {
   };
 
   const create: Generations['create'] = (core, { provider, settings: providerSettings }, former) => {
-    const { config, log, secure } = core;
+    const { config, log, metrics, secure } = core;
     const { prefix } = config.login;
     const redirectUri = redirectUriOf(config);
     // The key ring and the cache follow the configuration by themselves.
@@ -93,10 +97,11 @@ export function createGenerations(deps: {
       redirectLogin: provider.redirectLogin,
     });
     const { guard, accessLog, problems, navigationErrors } = policies;
-    const handlers = createRequestHandlers(core, shared, routing, sessionServices, policies);
+    const handlers = createRequestHandlers(core, shared, routing, sessionServices, policies, loginUrl);
+    const isTrustedPeer = createProxyTrust(config.trustProxy, config.listen.socketPath);
     const app = apps.create({
-      accessLog: createAccessLogMiddleware(accessLog),
-      guard: withRequestSpans(core, createGuardMiddleware(guard)),
+      accessLog: createAccessLogMiddleware(accessLog, metrics),
+      guard: withRequestSpans(core.tracing, isTrustedPeer, createGuardMiddleware(guard)),
       authPrefix: prefix,
       auth: createAuthEndpoints({
         core,
@@ -104,12 +109,13 @@ export function createGenerations(deps: {
         provider,
         sessionServices,
         policies,
+        check: handlers.check,
         loginUrl,
         redirectUri,
       }),
       api: handlers.api,
       spa: handlers.spa,
-      problem: createProblemMiddleware({ problems, navigationErrors, log }),
+      problem: createProblemMiddleware({ problems, navigationErrors, log, metrics }),
     });
     const upgrade = createUpgradePipeline({
       guard,
@@ -118,6 +124,7 @@ export function createGenerations(deps: {
       problems,
       accessLog,
       log,
+      metrics,
     });
     const admin = createAdminListener({
       core,
@@ -128,7 +135,19 @@ export function createGenerations(deps: {
       snapshots,
     });
     const hostSessions = createHostSessions(core, sessionServices);
-    return { core, provider, sessionServices, routing, app, upgrade, admin, hostSessions, settings };
+    const breakers = () => [...sessionServices.breakers(), ...handlers.breakers()];
+    return {
+      core,
+      provider,
+      sessionServices,
+      routing,
+      app,
+      upgrade,
+      admin,
+      hostSessions,
+      breakers,
+      settings,
+    };
   };
 
   return { providerOf, create };

@@ -1,8 +1,12 @@
 import type { RequestHandler } from 'express';
 import { stepUpLimitsOf } from '../config/step-up-limits.ts';
+import type { BreakerState } from '../observability/metrics/services.ts';
+import { createIdentities } from '../access/identities.ts';
+import { createProxyTrust } from '../http/inbound/client-address.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
-import type { AccessChecks } from '../proxy/access-checks.ts';
+import type { AccessChecks, Identities } from '../proxy/access-checks.ts';
 import { createApi } from '../proxy/api-handler.ts';
+import { createForwardAuth } from '../proxy/forward-auth.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
 import { createRoutes, type Routes } from '../proxy/routes.ts';
@@ -27,9 +31,13 @@ import type { SharedState } from './shared-state.ts';
 /** The handlers of API requests, upgrades and the app's own files, for the two pipelines. */
 export type RequestHandlers = {
   readonly api: RequestHandler;
+  /** `GET /auth/check` */
+  readonly check: RequestHandler;
   readonly spa: RequestHandler;
   readonly apiUpgrade: UpgradeStep;
   readonly spaUpgrade: UpgradeStep;
+  /** The breakers of the routes, for metrics. */
+  readonly breakers: () => readonly BreakerState[];
 };
 
 /** The routes and the connections to their upstreams. */
@@ -45,8 +53,9 @@ export function createRequestHandlers(
   { routes, upstreams }: Routing,
   sessionServices: SessionServices,
   policies: InboundPolicies,
+  loginUrl: string,
 ): RequestHandlers {
-  const { config, secure, clock, log, metrics, tracing } = core;
+  const { config, secure, signingKeys, clock, log, metrics, tracing } = core;
   const { refresher, stepUpLinks, clientTokens, exchangedTokens, issuer } = sessionServices;
   const sessions = withLookupSpans(tracing, sessionServices.sessions);
   const { access, accessLog, originPolicy, rateLimits } = policies;
@@ -57,6 +66,9 @@ export function createRequestHandlers(
     routes.all.map((route) => [route, access.ofRoute(route.config, ownAudienceOf(route))]),
   );
   const accessChecks: AccessChecks = (route) => accessOf.get(route);
+  const identityOf = createIdentities(config, { keys: signingKeys, clock });
+  const identityByRoute = new Map(routes.all.map((route) => [route, identityOf(route.config)]));
+  const identities: Identities = (route) => identityByRoute.get(route);
   const tokenResolver = createTokenResolver({
     sessions,
     refresher,
@@ -87,6 +99,7 @@ export function createRequestHandlers(
     slots,
     refresher,
     accessChecks,
+    identities,
     actionOn,
     authorizations,
     metrics,
@@ -106,6 +119,7 @@ export function createRequestHandlers(
     slots,
     relay: upgradeRelay,
     stepUpLinks,
+    identities,
     actionOn,
     authorizations,
     metrics,
@@ -124,13 +138,23 @@ export function createRequestHandlers(
       originPolicy,
       tokenResolver,
       concurrencyLimit,
+      identities,
       forwarder,
       sessionBound: createSessionBoundResponses(endWatcher),
       stepUpLinks,
       log,
     }),
+    check: createForwardAuth({
+      routes,
+      originPolicy,
+      tokenResolver,
+      identities,
+      isFromTrustedProxy: createProxyTrust(config.trustProxy, config.listen.socketPath),
+      loginUrl,
+    }),
     spa: devServer?.handler ?? files ?? ((_request, _response, next) => next()),
     apiUpgrade: upgrades.open,
     spaUpgrade: devServer?.upgrade ?? (async () => false),
+    breakers: forwarder.breakers,
   };
 }

@@ -1,6 +1,7 @@
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
 import type { Provider } from '../provider/provider.ts';
 import { createCircuitBreaker } from '../concurrency/circuit-breaker.ts';
+import type { BreakerState } from '../observability/metrics/services.ts';
 import { createClientTokens, type ClientTokens } from '../grants/client-tokens.ts';
 import { createExchangedTokens, type ExchangedTokens } from '../grants/exchanged-tokens.ts';
 import { createGrantCall } from '../grants/grant-call.ts';
@@ -24,6 +25,8 @@ export type SessionServices = {
   readonly sessions: Sessions;
   readonly refresher: TokenRefresher;
   readonly stepUpLinks: StepUpLinks;
+  /** The breaker of the token endpoint, for metrics. */
+  readonly breakers: () => readonly BreakerState[];
   /** The tokens of the gateway itself, and exchanged ones; undefined for a provider that issues none. */
   readonly clientTokens: ClientTokens | undefined;
   readonly exchangedTokens: ExchangedTokens | undefined;
@@ -120,5 +123,14 @@ export function createSessionServices(
   const exchangedTokens =
     grants && createExchangedTokens({ ...grants, sessions, refresher, suppression, refreshes });
   const { issuer } = provider;
-  return { tickets, sessions, refresher, stepUpLinks, clientTokens, exchangedTokens, issuer };
+  return {
+    tickets,
+    sessions,
+    refresher,
+    stepUpLinks,
+    clientTokens,
+    exchangedTokens,
+    issuer,
+    breakers: () => [{ breaker: 'token_endpoint', isOpen: breaker.pauseMs() > 0 }],
+  };
 }

@@ -1,8 +1,8 @@
+import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
 import { Counter } from 'prom-client';
 import { tracesTarget } from '../config/traces-target.ts';
 import type { Config } from '../config/schema/schema.ts';
-import { createTrustedPeers } from '../http/inbound/client-address.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { createOtlpExporter } from '../observability/tracing/otlp-exporter.ts';
@@ -11,8 +11,7 @@ import type { SingleFlight } from '../concurrency/single-flight.ts';
 import type { Locks } from '../redis/lock/locks.ts';
 import type { RefreshResult } from '../refresh/refresh-result.ts';
 import type { TokenEndpointCall } from '../refresh/token-endpoint-call.ts';
-import type { Core } from './core.ts';
-import type { SessionServices } from './session-services.ts';
+import type { Sessions } from '../sessions/service.ts';
 
 /** Undefined if the environment names no collector: then nothing of it runs. */
 export function openTracing(deps: {
@@ -49,11 +48,11 @@ export function openTracing(deps: {
 
 /** Runs what follows the guard in the span of the request. A request that the guard rejects has none. */
 export function withRequestSpans(
-  { tracing, config }: Pick<Core, 'tracing' | 'config'>,
+  tracing: Tracing | undefined,
+  isTrustedPeer: (request: IncomingMessage) => boolean,
   guard: RequestHandler,
 ): RequestHandler {
   if (tracing === undefined) return guard;
-  const isTrustedPeer = createTrustedPeers(config.trustProxy);
   return function traceRequest(request, response, next) {
     const result: unknown = guard(request, response, () => {
       const { context } = response.locals;
@@ -65,6 +64,7 @@ export function withRequestSpans(
         isTrusted: isTrustedPeer(request),
       });
       context.trace = trace;
+      if (trace.isSampled) context.traceId = trace.traceId;
       response.once('close', () =>
         trace.end({
           'http.request.method': request.method,
@@ -81,10 +81,7 @@ export function withRequestSpans(
 }
 
 /** Spans of the session lookup, for whatever finds sessions by cookie. */
-export function withLookupSpans(
-  tracing: Tracing | undefined,
-  sessions: SessionServices['sessions'],
-): SessionServices['sessions'] {
+export function withLookupSpans(tracing: Tracing | undefined, sessions: Sessions): Sessions {
   if (tracing === undefined) return sessions;
   return {
     ...sessions,

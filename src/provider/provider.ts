@@ -116,6 +116,11 @@ export type ProviderState = 'unknown' | 'up' | 'down';
 
 /** Sign-in by a redirect to the provider and back. */
 export type RedirectLogin = {
+  /**
+   * Reads the `state` of a response that is one signed JWT, without verification: it only selects the sign-in. Undefined when
+   * responses are parameters. Throws `provider_unavailable`.
+   */
+  readonly jwtStateOf?: ((response: string) => Promise<string | undefined>) | undefined;
   /** Starts a login: returns the redirect and the state to keep. Throws `provider_unavailable`. */
   begin(hints: LoginHints): Promise<{ url: URL; attempt: LoginAttempt }>;
   /**

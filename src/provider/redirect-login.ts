@@ -1,6 +1,7 @@
 import * as oauth from 'openid-client';
 import type { StepUpRequirement } from '../errors.ts';
 import type { DpopKey } from '../dpop/key.ts';
+import type { JwtResponses } from './authorization/jwt-response.ts';
 import type { DpopHandles } from './dpop/handles.ts';
 import { PAR_ENDPOINT, type BuildAuthorizationUrl } from './authorization/request.ts';
 import { loginFailure, loginRefused, stepUpFailure } from './login-failure.ts';
@@ -20,6 +21,8 @@ export function createRedirectLogin(deps: {
   protocol: 'openid' | 'oauth2';
   /** Binds the tokens to a key, where the configuration asks for it. */
   dpop?: DpopHandles;
+  /** Reads responses that are a JWT; by default they are parameters. */
+  jwtResponses?: (() => Promise<JwtResponses>) | undefined;
   /** Puts the parameters into a URL; by default as they are. */
   buildUrl?: BuildAuthorizationUrl;
   /** Reads the signed-in user from a token response. */
@@ -39,6 +42,15 @@ export function createRedirectLogin(deps: {
   const { buildUrl = async (client, request) => oauth.buildAuthorizationUrl(client, request) } = deps;
   const failure = (cause: unknown, { stepUp }: Pick<LoginAttempt, 'stepUp'>, endpoint?: string) =>
     stepUp === undefined ? loginFailure(cause, endpoint) : stepUpFailure(cause, endpoint);
+  const { jwtResponses } = deps;
+  /** The callback with verified parameters in place of a JWT. */
+  const withParameters = async (callback: URL): Promise<URL> => {
+    if (jwtResponses === undefined) return callback;
+    const parameters = await (await jwtResponses()).read(callback.searchParams.get('response') ?? '');
+    const url = new URL(redirectUri);
+    url.search = parameters.toString();
+    return url;
+  };
   const isOpenId = deps.protocol === 'openid';
   const fixedAcrValues = (isOpenId && parameters['acr_values']?.split(' ')) || [];
   /** A step-up that asks for no `acr` must bring one of those that every sign-in must bring. */
@@ -46,6 +58,8 @@ export function createRedirectLogin(deps: {
     stepUp.acrValues.length > 0 ? stepUp : { ...stepUp, acrValues: fixedAcrValues };
 
   return {
+    jwtStateOf: jwtResponses && (async (response) => (await jwtResponses()).stateOf(response)),
+
     async begin({ parameters: requested, stepUp }) {
       const config = await deps.client();
       if (config.serverMetadata().authorization_endpoint === undefined)
@@ -95,7 +109,7 @@ export function createRedirectLogin(deps: {
         const { resource } = attempt.stepUp?.resources.length ? parameters : {};
         const json = await oauth.authorizationCodeGrant(
           config,
-          callback,
+          await withParameters(callback),
           checks,
           resource === undefined ? {} : { resource },
           dpop?.of(config, dpopKey),

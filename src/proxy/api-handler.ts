@@ -4,6 +4,7 @@ import type { OriginPolicy } from '../http/inbound/csrf.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { Logger } from '../observability/log.ts';
 import type { StepUpLinks } from '../sessions/step-up-links.ts';
+import type { Identities } from './access-checks.ts';
 import type { TokenResolver } from './token-resolver.ts';
 import type { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { SessionBoundResponses } from './response/session-bound.ts';
@@ -22,13 +23,23 @@ export function createApi(deps: {
   originPolicy: OriginPolicy;
   tokenResolver: TokenResolver;
   concurrencyLimit: ConcurrencyLimit;
+  identities: Identities;
   forwarder: Forwarder;
   sessionBound: SessionBoundResponses;
   stepUpLinks: StepUpLinks;
   log: Logger;
 }): RequestHandler {
-  const { routes, originPolicy, tokenResolver, concurrencyLimit, forwarder, sessionBound, stepUpLinks, log } =
-    deps;
+  const {
+    routes,
+    originPolicy,
+    tokenResolver,
+    concurrencyLimit,
+    identities,
+    forwarder,
+    sessionBound,
+    stepUpLinks,
+    log,
+  } = deps;
 
   return async function api(request, response, next) {
     const context = requestContextOf(response);
@@ -52,7 +63,8 @@ export function createApi(deps: {
         replayBytes: route.config.replayBody,
         idleMs: route.config.timeout.idle,
       });
-      forwarding = forwarder.forward({ request, response, context, route, body }, caller);
+      const identity = caller?.session && (await identities(route)?.(caller.session));
+      forwarding = forwarder.forward({ request, response, context, route, identity, body }, caller);
       await (caller?.session === undefined
         ? forwarding
         : sessionBound.follow(forwarding, response, caller.session));

@@ -25,6 +25,7 @@ export function createConcurrencyLimit(): ConcurrencyLimit {
         throw new GatewayError('rate_limited', {
           detail: 'Too many concurrent requests. Wait for one to finish.',
           retryAfterSeconds: 1,
+          limit: 'maxConcurrent',
         });
       counts.set(key, count + 1);
       return () => {

@@ -2,8 +2,10 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createKeyRing } from '../../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../../src/crypto/sealed-cookie.ts';
 import { SESSION_SECRET } from '../../testkit/gateway/gateway-config.ts';
+import { requireProof } from '../../testkit/dpop/protected-upstream.ts';
+import { createProofVerifier, thumbprintInToken } from '../../testkit/dpop/proof-verifier.ts';
 import type { Program } from '../../testkit/processes/program.ts';
-import { requireToken, status } from '../../testkit/upstream/behaviours.ts';
+import { type Behaviour, requireToken, status } from '../../testkit/upstream/behaviours.ts';
 import { hangUp } from '../../testkit/upstream/streams.ts';
 import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
@@ -15,20 +17,35 @@ let fixture: Fixture;
 let program: Program;
 let agent: UserAgent;
 let metrics: string;
+/** How the API behaves while it works. */
+let protect: Behaviour;
 const dumps: string[] = [];
 
-beforeAll(async () => {
+/** Runs the flow with bearer tokens, or with tokens that are bound to a key of their session. */
+async function run({ dpop }: { dpop: boolean }): Promise<void> {
+  dumps.length = 0;
   fixture = await openFixture();
-  program = await fixture.start();
+  const { provider, upstream } = fixture;
+  protect = requireToken(provider.isAccessTokenActive, status(200, {}, 'served'));
+  if (dpop) {
+    provider.proofs = createProofVerifier();
+    protect = requireProof(
+      {
+        origin: upstream.url,
+        verifier: createProofVerifier(),
+        thumbprintOf: (token) => (provider.isAccessTokenActive(token) ? thumbprintInToken(token) : undefined),
+      },
+      status(200, {}, 'served'),
+    );
+  }
+  program = await fixture.start({ config: { provider: { dpop } } });
   agent = fixture.browser(program);
   await signInAndRefresh();
   await refuseAndFail();
   await loseTheStore();
   dumps.push(await fixture.redis.dump());
   await signOut();
-});
-
-afterAll(() => fixture.close());
+}
 
 const call = async (path: string) => (await agent.fetch(path)).status;
 const currentToken = () => fixture.provider.families[0]?.accessTokens.at(-1)?.token ?? '';
@@ -39,7 +56,7 @@ const blabbing = (error: string) => ({ error, error_description: fixture.provide
 /** Sign-in, calls, a WebSocket, an access token that expires and one that is rejected before its expiry. */
 async function signInAndRefresh(): Promise<void> {
   const { provider, upstream } = fixture;
-  upstream.respond(requireToken(provider.isAccessTokenActive, status(200, {}, 'served')));
+  upstream.respond(protect);
   provider.accessTokenLifetime = 1;
   await agent.signIn('/app?view=1');
   expect(await call('/auth/session')).toBe(200);
@@ -81,7 +98,7 @@ async function refuseAndFail(): Promise<void> {
   expect(await call('/api/broken')).toBe(500);
   upstream.respond(hangUp);
   expect(await call('/api/hung-up')).toBe(502);
-  upstream.respond(requireToken(provider.isAccessTokenActive, status(200, {}, 'served')));
+  upstream.respond(protect);
 }
 
 /** A Redis that stops responding during a refresh, and one that rejects writes. */
@@ -135,11 +152,35 @@ async function ticketsOf({ cookies, origin }: UserAgent): Promise<string[]> {
   return [...values, ...ids];
 }
 
+/** The keys of the sessions, from the cookies of their sign-ins. */
+async function dpopKeysOf(browser: UserAgent): Promise<string[]> {
+  const sealed = Array.from(
+    browser.received(program.url).matchAll(/coatcheck-login-[\w.-]+=(Fe26[^;\s]+)/g),
+    ([, value = '']) => value,
+  );
+  const seals = createSealedCookies(createKeyRing([SESSION_SECRET]), 'login-cookie');
+  const opened = await Promise.all(sealed.map((value) => seals.unseal(value)));
+  return opened.flatMap((content) => (typeof content?.['dpopKey'] === 'string' ? [content['dpopKey']] : []));
+}
+
 /** The secrets that a text contains. */
 const shownIn = (text: string, secrets: readonly string[]) =>
   secrets.filter((secret) => text.includes(secret));
 
-describe('the complete flow with every failure at log level trace', () => {
+describe.each([
+  ['bearer tokens', { dpop: false }],
+  ['tokens with DPoP', { dpop: true }],
+])('the complete flow with every failure at log level trace, with %s', (_tokens, mode) => {
+  beforeAll(() => run(mode));
+  afterAll(() => fixture.close());
+
+  it('has a key for each session with DPoP, which appears nowhere', async () => {
+    const keys = await dpopKeysOf(agent);
+    expect(keys).toHaveLength(mode.dpop ? 1 : 0);
+    const everything = [program.stdout(), program.stderr(), metrics, ...dumps, agent.received()].join('\n');
+    expect(shownIn(everything, keys)).toEqual([]);
+  });
+
   it('has the provider issue secrets of every kind to search for', () => {
     const { provider } = fixture;
     expect(provider.families).toHaveLength(2);

@@ -1,9 +1,12 @@
 import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { stripTypeScriptTypes } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startChildProcess } from '../../testkit/processes/child-process.ts';
 import { startFakeProvider } from '../../testkit/fake-provider/fake-provider.ts';
+import { freePort } from '../../testkit/network/free-port.ts';
+import { readPage } from '../../testkit/project/markdown.ts';
 import { startUpstream } from '../../testkit/upstream/upstream.ts';
 import { createUserAgent } from '../../testkit/user-agent/user-agent.ts';
 import { type InstalledPackage, installPackage } from './support/installed-package.ts';
@@ -93,6 +96,48 @@ describe('the npm package', () => {
     expect(await socket.closed).toMatchObject({ code: 1001 });
     expect(await server.exit).toEqual({ code: 0, signal: null });
     agent.close();
+    await Promise.all([provider.close(), upstream.close()]);
+  });
+});
+
+describe('the server of the documentation', () => {
+  it.each(['README.md', 'docs/library.md'])('in %s runs, and stops on SIGTERM', async (page) => {
+    const [provider, upstream, port, adminPort] = await Promise.all([
+      startFakeProvider(),
+      startUpstream(),
+      freePort(),
+      freePort(),
+    ]);
+    const url = `http://127.0.0.1:${port}`;
+    const { id, secret } = provider.client;
+    const { blocks } = readPage(await readFile(join(root, page), 'utf8'));
+    const snippet = blocks.find(({ text }) => text.includes('server.listen(3000)'))?.text ?? '';
+    const places = [
+      ['https://app.example.com', url],
+      ['https://login.example.com/realms/acme', provider.issuer],
+      ["clientId: 'web'", `clientId: ${JSON.stringify(id)}`],
+      ['redis://redis:6379/0', 'memory:'],
+      ['https://api.internal:8443', upstream.url],
+      ['.listen(3000', `.listen(${port}`],
+      ['.listen(9464', `.listen(${adminPort}`],
+    ] as const;
+    const source = places.reduce((text, [theirs, mine]) => {
+      expect(text).toContain(theirs);
+      return text.replace(theirs, mine);
+    }, stripTypeScriptTypes(snippet));
+    await writeFile(join(ours.folder, 'snippet.js'), source);
+    const env = { CLIENT_SECRET: secret, SESSION_SECRET: 'a secret of thirty-two characters' };
+    const server = startChildProcess(process.execPath, [join(ours.folder, 'snippet.js')], { env });
+    provider.client.redirectUris.push(`${url}/auth/callback`);
+    const ready = () => fetch(`http://127.0.0.1:${adminPort}/readyz`).then(({ status }) => status, String);
+    await expect.poll(ready, { timeout: 20_000 }).toBe(200);
+
+    const agent = createUserAgent(url);
+    await agent.signIn('/version');
+    expect((await agent.fetch('/api/one')).status).toBe(200);
+    agent.close();
+    server.signal('SIGTERM');
+    expect(await server.exit).toEqual({ code: 0, signal: null });
     await Promise.all([provider.close(), upstream.close()]);
   });
 });

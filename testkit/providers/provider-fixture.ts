@@ -24,6 +24,8 @@ export type ProviderFixture = {
 export type ProviderFixtureOptions = {
   config?: Record<string, unknown>;
   routes?: Record<string, unknown>[];
+  /** A base URL with another origin than the address of the gateway. */
+  baseUrl?: string;
   /** The authority that the browser trusts. */
   ca?: string;
 };
@@ -34,7 +36,7 @@ export type ProviderFixtureOptions = {
  */
 export async function openProviderFixture(
   kind: Pick<ProviderKind, 'open' | 'signIn'>,
-  { config, routes, ca }: ProviderFixtureOptions = {},
+  { config, routes, ca, baseUrl }: ProviderFixtureOptions = {},
 ): Promise<ProviderFixture> {
   let aheadMs = 0;
   const clock = () => Date.now() + aheadMs;
@@ -50,8 +52,10 @@ export async function openProviderFixture(
       ...(routes && { routes: routes.map((route) => ({ upstream: upstream.url, ...route })) }),
     },
     clock,
+    ...(baseUrl !== undefined && { baseUrl }),
   });
-  const agent = createUserAgent(gateway.url, { clock, ca });
+  const connect = { host: '127.0.0.1', port: gateway.port };
+  const agent = createUserAgent(gateway.url, { clock, ca, connect });
 
   return {
     fake,

@@ -31,6 +31,25 @@ const value = () =>
     description: 'The value of the field.',
   });
 
+/** Fields of every upstream request about the request itself. */
+const ownFields = [
+  'forwarded',
+  'traceparent',
+  'tracestate',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-request-id',
+];
+
+/** The name of a header field that tells an upstream who calls; as written, for upstreams that show it. */
+export function identityHeaderName() {
+  return name().refine(
+    (field) => ![...framing, ...owned, ...ownFields].includes(field.toLowerCase()),
+    'the gateway sets this field itself; it cannot tell who calls',
+  );
+}
+
 /** Header fields to set on requests to the upstream; parsed names are in lower case. */
 export function requestHeadersToSet() {
   return headersToSet([...framing, ...owned]);

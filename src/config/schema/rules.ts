@@ -6,6 +6,7 @@ import { foldPath, isUnder } from '../values/path.ts';
 import { isInsecure } from '../values/url.ts';
 import type { DeclaredKey } from './declaration/declared-keys.ts';
 import type { ProviderSectionKind } from './provider-section.ts';
+import { routeAccessRules } from './access/rules.ts';
 import { redisAccessRules } from './redis-rules.ts';
 import type { Config } from './sections.ts';
 import { routeTokenRules } from './token/rules.ts';
@@ -45,6 +46,7 @@ export function brokenRules(
 const rules: readonly Rule[] = [
   insecureUrls,
   providerRules,
+  secureProfile,
   oneAccessToken,
   routeTokenRules,
   memoryStoreWorkers,
@@ -57,7 +59,7 @@ const rules: readonly Rule[] = [
   distinctPaths,
   routesBesideLogin,
   checkedParameters,
-  rulesNeedSession,
+  routeAccess,
 ];
 
 /** URLs of keys declared with `url: true` are https, unless they lead to this machine. */
@@ -79,6 +81,17 @@ function* providerRules({ provider, keys }: Config, { isValid, kind }: RuleConte
   const signingKey = isValid('keys') ? keys[0]?.key : 'invalid';
   const issues = kind?.brokenRules(provider, (...path) => isValid('provider', ...path), { signingKey }) ?? [];
   for (const { path, message } of issues) yield { path: ['provider', ...path], message };
+}
+
+/** FAPI 2.0 allows no plain http, whatever the host. Its rules inside of `provider` are the provider's own. */
+function* secureProfile(config: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+  const { provider, baseUrl, allowInsecureHttp } = config;
+  if (!isValid('provider') || !('profile' in provider) || provider.profile !== 'fapi2') return;
+  const requires = 'provider.profile fapi2 requires it';
+  if (isValid('baseUrl') && baseUrl.startsWith('http:'))
+    yield { path: ['baseUrl'], message: `expected https; ${requires}` };
+  if (isValid('allowInsecureHttp') && allowInsecureHttp)
+    yield { path: ['allowInsecureHttp'], message: `expected false; ${requires}` };
 }
 
 /** A provider without scopes and resources has one access token for all routes. */
@@ -182,14 +195,16 @@ function* checkedParameters({ login, provider }: Config, { isValid }: RuleContex
   }
 }
 
-/** Without a session there are no claims to judge. */
-function* rulesNeedSession({ routes }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+/** The rules of a route about the claims of a session. */
+function* routeAccess({ routes, keys, provider }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('routes', -1)) return;
+  const canSign = !isValid('keys') || keys.length > 0;
+  const hasBoundTokens = isValid('provider', 'dpop') && Reflect.get(provider, 'dpop') === true;
   for (const [index, route] of routes.entries()) {
-    if (!isValid('routes', index, 'auth') || !isValid('routes', index, 'require')) continue;
-    if (route.auth !== 'none' || route.require.length === 0) continue;
-    const message = 'a route with auth: none has no session whose claims could be judged; remove it';
-    yield { path: ['routes', index, 'require'], message };
+    const issues = routeAccessRules(route, { canSign, hasBoundTokens }, (...path) =>
+      isValid('routes', index, ...path),
+    );
+    for (const { path, message } of issues) yield { path: ['routes', index, ...path], message };
   }
 }
 

@@ -15,6 +15,8 @@ export type RequestContext = {
   route: string;
   /** The trace that the request belongs to, when traces are collected. */
   trace?: RequestTrace | undefined;
+  /** Set while the request is traced and its trace is exported. */
+  traceId?: string;
   failureReturnTo?: FailureReturnTo | undefined;
 };
 

@@ -48,6 +48,7 @@ export type Tracing = {
 /** The trace of a request; `traceparent` is for calls outside of other spans. */
 export type RequestTrace = {
   readonly traceId: string;
+  readonly isSampled: boolean;
   readonly traceparent: string;
   run(handle: () => void): void;
   end(attributes: SpanAttributes): void;
@@ -102,6 +103,7 @@ export function createTracing(deps: { exporter: SpanExporter; sampleRatio: () =>
         const spanId = traceId.slice(16);
         return {
           traceId,
+          isSampled: false,
           run: (handle) => handle(),
           traceparent: writeTraceparent({ traceId, spanId, isSampled: false }),
           end: () => undefined,
@@ -110,6 +112,7 @@ export function createTracing(deps: { exporter: SpanExporter; sampleRatio: () =>
       const { recorded, end } = begin('request', 'server', traceId, parent?.spanId);
       return {
         traceId,
+        isSampled: true,
         run: (handle) => storage.run(recorded, handle),
         traceparent: recorded.traceparent,
         end(attributes) {

@@ -23,6 +23,16 @@ export const authorizationKeys = {
         'Signs authorization requests, pushed or not (RFC 9101), and with `provider.login: decoupled` those of OpenID CIBA.',
       see: '[Signed requests](fapi.md#signed-requests)',
     }),
+  responseMode: oneOf(['query', 'jwt']).prefault('query').meta({
+    description:
+      'How the provider sends the result of a sign-in: `query`, as parameters; or `jwt`, as one signed JWT (JARM). Anything else is then refused.',
+    see: '[Signed responses](fapi.md#signed-responses)',
+  }),
+  profile: oneOf(['none', 'fapi2']).prefault('none').meta({
+    description:
+      '`fapi2` refuses a configuration that is laxer than the FAPI 2.0 Security Profile; it changes no other key.',
+    see: '[The profile](fapi.md#the-profile)',
+  }),
 };
 
 /** The configuration of {@link authorizationKeys}. */

@@ -18,7 +18,7 @@ export type BuildAuthorizationUrl = (
  * them.
  */
 export function createAuthorizationRequest(
-  { par, requestObject }: Pick<AuthorizationConfig, 'par' | 'requestObject'>,
+  { par, requestObject, responseMode }: Pick<AuthorizationConfig, 'par' | 'requestObject' | 'responseMode'>,
   signingKeys: Pick<SigningKeys, 'current'>,
 ): BuildAuthorizationUrl {
   const sign = async (client: oauth.Configuration, parameters: URLSearchParams) => {
@@ -39,6 +39,7 @@ export function createAuthorizationRequest(
   };
 
   return async (client, parameters, options) => {
+    if (responseMode !== 'query') parameters.set('response_mode', responseMode);
     const request = await sign(client, parameters);
     return usesPar(par, client.serverMetadata())
       ? oauth.buildAuthorizationUrlWithPAR(client, request, options)

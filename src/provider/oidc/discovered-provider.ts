@@ -1,4 +1,5 @@
 import * as oauth from 'openid-client';
+import { createJwtResponses, type JwtResponses } from '../authorization/jwt-response.ts';
 import { withOneDeadline, type DpopHandles } from '../dpop/handles.ts';
 import type { ProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
@@ -8,7 +9,7 @@ import { createKeySet } from './key-set.ts';
 import { createLogoutTokens, type LogoutTokens } from './logout-token.ts';
 import { readServerMetadata } from './metadata-source.ts';
 import type { OidcProviderConfig } from './schema.ts';
-import { checkServerMetadata } from './server-metadata.ts';
+import { checkServerMetadata, responseSigning } from './server-metadata.ts';
 import { createUserinfo, type Userinfo } from './userinfo.ts';
 
 /**
@@ -22,6 +23,8 @@ export type DiscoveredProvider = {
   idTokens: IdTokens;
   userinfo: Userinfo;
   logoutTokens: LogoutTokens;
+  /** Authorization responses; undefined when they are parameters. */
+  jwtResponses: JwtResponses | undefined;
 };
 
 /** Finds the provider by its metadata. Throws an Error that says what is wrong. */
@@ -96,6 +99,19 @@ export async function discover(
       acrValues: acrValues?.split(' ') ?? [],
       clock: deps.clock,
     }),
+    jwtResponses:
+      config.responseMode === 'query'
+        ? undefined
+        : createJwtResponses({
+            keySet: createKeySet({
+              ...keys,
+              signing: responseSigning(server, config),
+              readSigning: async () => responseSigning(await readMetadata(), config),
+            }),
+            issuer: config.issuer,
+            clientId: config.clientId,
+            clock: deps.clock,
+          }),
     logoutTokens: createLogoutTokens({
       // SECURITY: a key set of its own: anybody may post a token, and must not use up the JWKS fetches that logins need.
       keySet: createKeySet(keys),

@@ -9,6 +9,8 @@ import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
 import { createTokenGrants } from '../grants/create-token-grants.ts';
 import { createDpopHandles } from '../dpop/handles.ts';
+import { createLimitedWarning } from '../../observability/log-limit.ts';
+import { OUTAGE_REPORT_INTERVAL_MS } from '../../timing.ts';
 import { createProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
 import { loginRefused, providerUnavailable } from '../login-failure.ts';
@@ -45,6 +47,11 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
   const client = async () => (await discovery.get()).client;
   const parameters = { ...config.authorizationParams, scope: config.scopes.join(' ') };
 
+  const warnOfUnusable = createLimitedWarning({
+    log,
+    intervalMs: OUTAGE_REPORT_INTERVAL_MS,
+    clock: deps.clock,
+  });
   let lastUnverifiable: string | undefined;
   const reportUnverifiable = (cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : undefined;
@@ -66,6 +73,15 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       parameters,
       protocol: 'openid',
       dpop,
+      jwtResponses:
+        config.responseMode === 'query'
+          ? undefined
+          : async () => {
+              const { jwtResponses } = await discovery.get();
+              if (jwtResponses === undefined)
+                throw new Error('the provider was found without provider.responseMode');
+              return jwtResponses;
+            },
       buildUrl: createAuthorizationRequest(config, deps.signingKeys),
       readSignIn: async (json, sent) => readSignIn(await discovery.get(), { json, ...sent }),
       clock: deps.clock,
@@ -121,6 +137,11 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
           dpop.of(refreshClient, dpopKey),
         );
         const tokenResponse = readRefreshResponse(json, { isBound: dpopKey !== undefined });
+        if (dpopKey !== undefined && tokenResponse.accessToken === undefined)
+          warnOfUnusable(
+            {},
+            'the provider returned no bound access token for a session with DPoP; using none',
+          );
         if (tokenResponse.idToken === undefined)
           return { kind: 'refreshed', tokenResponse, claims: undefined, sentAtMs };
         const verdict = await found.idTokens.ofRefresh(tokenResponse.idToken, { subject });

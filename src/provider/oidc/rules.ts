@@ -1,5 +1,6 @@
 import type { ConfigIssue, IsValid } from '../../config/diagnostics/issue.ts';
 import type { OtherKeys } from '../../config/schema/provider-section.ts';
+import { fapi2Rules } from '../authorization/profile.ts';
 import { clientCredentialRules } from '../client/keys.ts';
 import { CONFIGURABLE_ENDPOINTS } from './metadata-source.ts';
 import type { OidcProviderConfig } from './schema.ts';
@@ -11,6 +12,7 @@ export function* oidcRules(
   others: OtherKeys,
 ): Iterable<ConfigIssue> {
   yield* clientCredentialRules(section, isValid, others);
+  if (isValid('profile') && section.profile === 'fapi2') yield* fapi2Rules(section, isValid, others);
   if (isValid('requestObject') && section.requestObject !== undefined)
     yield* requestObjectRules(section.requestObject, others);
   if (isValid('par') && isValid('endpoints') && section.par === 'required') {

@@ -1,6 +1,7 @@
 import type { ServerMetadata } from 'openid-client';
 import { z } from 'zod';
 import { isInsecure } from '../../config/values/url.ts';
+import { acceptedAlgorithms } from '../authorization/profile.ts';
 import type { OidcProviderConfig } from './schema.ts';
 
 /** How a provider signs: where its keys are, and which algorithms the gateway accepts. */
@@ -57,6 +58,16 @@ export function checkServerMetadata(server: Readonly<ServerMetadata>, config: Ch
   if (algorithms.length === 0)
     throw new Error('the provider announces no asymmetric signing algorithm for ID tokens');
   return { jwksUri: server.jwks_uri ?? '', algorithms };
+}
+
+/** How the provider signs authorization responses (JARM, section 3: RS256 by default). */
+export function responseSigning(
+  server: Readonly<ServerMetadata>,
+  config: CheckedConfig & Pick<OidcProviderConfig, 'profile'>,
+): Signing {
+  const { jwksUri } = checkServerMetadata(server, config);
+  const announced = server.authorization_signing_alg_values_supported ?? ['RS256'];
+  return { jwksUri, algorithms: acceptedAlgorithms(config.profile, announced.filter(isAsymmetric)) };
 }
 
 /** Names the issuer that was found when discovery failed for that reason: openid-client 6.8 leaves it out of its message. */

@@ -8,11 +8,16 @@ import type { Authorization } from '../upstream/authorization.ts';
 export type UpstreamRequestMetadata = {
   /** Undefined for a request without a token. */
   readonly credential: Authorization | undefined;
+  /** Who calls, as a flat list of names and values; undefined for a route that tells nothing, or an anonymous caller. */
+  readonly identity?: readonly string[] | undefined;
   readonly clientAddress: string;
   readonly requestId: string;
   /** The gateway's own, when traces are collected. */
   readonly traceparent?: string | undefined;
 };
+
+/** The keys of a route that decide on its header fields. */
+type HeaderConfig = Pick<RouteConfig, 'requestHeaders' | 'cookies'> & Partial<Pick<RouteConfig, 'identity'>>;
 
 /** Creates the header fields of an upstream request from those of the client, as a flat list of names and values. */
 export type RequestHeaderPolicy = (
@@ -108,7 +113,7 @@ const contentFields =
  * fields, so that nothing a client sends, including `Connection`, can remove them (CVE-2024-45410).
  */
 export function createRequestHeaderPolicy(
-  route: Pick<RouteConfig, 'requestHeaders' | 'cookies'>,
+  route: HeaderConfig,
   target: { host: string; baseUrl: string },
 ): RequestHeaderPolicy {
   const replaced = replacedBy(route);
@@ -132,7 +137,7 @@ export function createRequestHeaderPolicy(
     return mayPass(lowerCase, replaced) && isAllowed(lowerCase);
   });
 
-  return (rawHeaders, { credential, clientAddress, requestId, traceparent }) => {
+  return (rawHeaders, { credential, identity, clientAddress, requestId, traceparent }) => {
     const headers: string[] = ['Host', target.host];
     let nominated: ReadonlySet<string> | undefined;
     let cookie = '';
@@ -153,6 +158,7 @@ export function createRequestHeaderPolicy(
       kept.push('Authorization', credential.authorization);
       if (credential.dpop !== undefined) kept.push('DPoP', credential.dpop);
     }
+    if (identity !== undefined) kept.push(...identity);
     if (saysAddress) kept.push('X-Forwarded-For', clientAddress);
     if (saysRequestId) kept.push('X-Request-Id', requestId);
     if (saysTrace) kept.push('traceparent', traceparent ?? traceParent(trace, requestId));
@@ -161,9 +167,14 @@ export function createRequestHeaderPolicy(
   };
 }
 
-function replacedBy({ requestHeaders }: Pick<RouteConfig, 'requestHeaders'>): ReadonlySet<string> {
+/** SECURITY: a client's own copies of the identity headers never pass, also where the gateway sends none. */
+function replacedBy({ requestHeaders, identity }: HeaderConfig): ReadonlySet<string> {
+  const { headers = {}, jwt } = identity ?? {};
+  const ofIdentity = [...Object.keys(headers), ...(jwt === undefined ? [] : [jwt.header])];
   return new Set(
-    [...Object.keys(requestHeaders.set), ...requestHeaders.remove].map((name) => name.toLowerCase()),
+    [...Object.keys(requestHeaders.set), ...requestHeaders.remove, ...ofIdentity].map((name) =>
+      name.toLowerCase(),
+    ),
   );
 }
 

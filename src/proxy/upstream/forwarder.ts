@@ -3,9 +3,10 @@ import type { StepUpRequirement } from '../../errors.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
+import type { BreakerState } from '../../observability/metrics/services.ts';
 import type { WriteBatch } from '../../performance/write-batch.ts';
 import type { TokenRefresher } from '../../refresh/token-refresher.ts';
-import type { AccessChecks } from '../access-checks.ts';
+import type { AccessChecks, Identities } from '../access-checks.ts';
 import type { RequestBody } from '../request/body.ts';
 import { createRequestHeaderPolicy } from '../request/headers.ts';
 import type { EventStreams } from '../response/event-streams.ts';
@@ -31,6 +32,8 @@ export type AdmittedRequest = {
   readonly response: ServerResponse;
   readonly context: RequestContext;
   readonly route: Route;
+  /** Who calls, as header fields: see {@link Identities}. */
+  readonly identity: readonly string[] | undefined;
   readonly body: RequestBody;
 };
 
@@ -38,6 +41,8 @@ export type AdmittedRequest = {
 export type Forwarder = {
   /** Settles when the browser has its response, or has disconnected. Rejects without a response of the upstream. */
   forward(admitted: AdmittedRequest, caller: Caller | undefined): Promise<void>;
+  /** The breaker of each route, for metrics. */
+  breakers(): readonly BreakerState[];
 };
 
 type ForwarderDeps = {
@@ -47,6 +52,7 @@ type ForwarderDeps = {
   slots: RouteSlots;
   refresher: TokenRefresher;
   accessChecks: AccessChecks;
+  identities: Identities;
   actionOn: ActionOn;
   authorizations: Authorizations;
   metrics: Metrics;
@@ -68,7 +74,12 @@ type Attempt = [
 ];
 
 /** A token for a replay, and the attempt of the route's breaker that gets its outcome. */
-type RefreshedCaller = { readonly caller: Caller; readonly attempt: RefusalAttempt };
+type RefreshedCaller = {
+  readonly caller: Caller;
+  /** Who calls, by the claims that the refresh left. */
+  readonly identity?: readonly string[] | undefined;
+  readonly attempt: RefusalAttempt;
+};
 
 /** The replay of one request. */
 type Replay = {
@@ -94,6 +105,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     slots,
     refresher,
     accessChecks,
+    identities,
     actionOn,
     authorizations,
     metrics,
@@ -106,6 +118,13 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   const routeContextOf = forEachRoute(deps.routes.all, (route) => createRouteContext(route, deps));
 
   return {
+    breakers: () =>
+      deps.routes.all.map((route) => ({
+        breaker: 'upstream_401',
+        route: route.config.path,
+        isOpen: breakerOf(route).isOpen(),
+      })),
+
     async forward(admitted, caller) {
       const { request, response, route, body } = admitted;
       const replay = createReplay();
@@ -141,7 +160,8 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
           renewalOf(refreshed.caller)?.refusedAgain(route.config.path);
           return undefined;
         };
-        await call([admitted, refreshed.caller, body.again() ?? null, inspectReplay, repetition]);
+        const replayed = { ...admitted, identity: refreshed.identity };
+        await call([replayed, refreshed.caller, body.again() ?? null, inspectReplay, repetition]);
       } finally {
         replay.close();
       }
@@ -173,11 +193,16 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       metrics.upstream401('passed');
       return undefined;
     }
-    return refreshing.then((refreshed) => {
+    return refreshing.then(async (refreshed) => {
       if (refreshed !== undefined) {
-        replay.set(refreshed);
+        const { route } = admitted;
         const { session } = refreshed.caller;
-        if (session !== undefined) accessChecks(admitted.route)?.check(session);
+        replay.set(refreshed);
+        if (session !== undefined) {
+          accessChecks(route)?.check(session);
+          const identity = await identities(route)?.(session);
+          if (identity !== undefined) replay.set({ ...refreshed, identity });
+        }
         return 'discard';
       }
       metrics.upstream401('passed');
@@ -293,14 +318,19 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   ): Promise<ForwardResult> {
     const { response, context, route } = admitted;
     const routeContext = routeContextOf(route);
+    const startedAtMs = performance.now();
     return forward({
       dispatcher: () => upstreams.of(route, server),
       call: routeContext.callOf(admitted, server, { caller, repetition, body, traceparent }),
       ...(onConnected !== undefined && { onConnected }),
       response,
       writer: createResponseWriter(response, routeContext.writerPolicy, context.requestId, writeBatch),
-      inspect:
-        repetition === undefined ? inspect : (head) => inspectBound(head, server.origin, repetition, inspect),
+      inspect(head) {
+        metrics.upstreamResponse(route.config.path, (performance.now() - startedAtMs) / 1000);
+        return repetition === undefined
+          ? inspect(head)
+          : inspectBound(head, server.origin, repetition, inspect);
+      },
       slots: slots(route),
       writeBatch,
     });
@@ -338,7 +368,7 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
   return {
     writerPolicy,
     callOf(
-      { request, context }: AdmittedRequest,
+      { request, context, identity }: AdmittedRequest,
       server: UpstreamServer,
       sent: {
         caller: Caller | undefined;
@@ -360,6 +390,7 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
         method,
         headers: requestHeadersFor(server)(request.rawHeaders, {
           credential,
+          identity,
           clientAddress,
           requestId,
           traceparent,

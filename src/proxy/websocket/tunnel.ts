@@ -76,6 +76,8 @@ export function createTunnel(browser: Socket, upstream: Socket, first: Buffer): 
 export type Tunnels = {
   /** Opens one like {@link createTunnel}; after {@link Tunnels.closeAll} it is closed at once. */
   open(...ends: Parameters<typeof createTunnel>): Tunnel;
+  /** How many are open. */
+  count(): number;
   /** Closes every tunnel with 1001, "going away". */
   closeAll(): void;
 };
@@ -96,6 +98,7 @@ export function createTunnels(): Tunnels {
       if (goingAway) tunnel.close(GOING_AWAY);
       return tunnel;
     },
+    count: () => tunnels.size,
     closeAll() {
       goingAway = true;
       for (const tunnel of tunnels) tunnel.close(GOING_AWAY);

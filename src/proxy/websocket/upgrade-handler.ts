@@ -7,6 +7,7 @@ import type { Metrics } from '../../observability/metrics.ts';
 import { sessionExpired } from '../../sessions/no-session.ts';
 import type { StepUpLinks } from '../../sessions/step-up-links.ts';
 import type { EndWatcher } from '../../sessions/end-watcher.ts';
+import type { Identities } from '../access-checks.ts';
 import type { TokenResolver } from '../token-resolver.ts';
 import { mayStepUp, type Caller } from '../tokens/caller.ts';
 import type { ConcurrencyLimit } from '../concurrency-limit.ts';
@@ -43,6 +44,7 @@ type UpgradeDeps = {
   slots: RouteSlots;
   relay: UpgradeRelay;
   stepUpLinks: StepUpLinks;
+  identities: Identities;
   actionOn: ActionOn;
   authorizations: Authorizations;
   metrics: Pick<Metrics, 'upstream401'>;
@@ -74,6 +76,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
     slots,
     relay,
     stepUpLinks,
+    identities,
     authorizations,
   } = deps;
   const routeContexts = new Map(
@@ -107,6 +110,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       requireWebSocket(request);
       originPolicy.checkUpgrade(request);
       const caller = await tokenResolver.resolve(request, route, context);
+      const identity = caller?.session && (await identities(route)?.(caller.session));
       if (socket.destroyed) return true;
 
       if (!(await takeSlot(slots(route), socket))) return true;
@@ -122,7 +126,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
         const request = () => {
           const nonce = repetition?.takeNonce(origin);
           const authorization = caller && authorizations.of(caller, { method: 'GET', origin, path, nonce });
-          const metadata = { credential: authorization, clientAddress, requestId };
+          const metadata = { credential: authorization, identity, clientAddress, requestId };
           return target.request(path + context.target.query, requestHeaders(rawHeaders, metadata));
         };
         if (repetition === undefined) return request();

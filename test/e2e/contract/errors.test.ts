@@ -20,6 +20,14 @@ beforeAll(async () => {
     { path: '/api', upstream },
     { path: '/small', upstream, maxBody: '10b', methods: ['GET', 'POST'] },
     { path: '/slow', upstream, timeout: { headers: '100ms' } },
+    {
+      path: '/boss',
+      upstream,
+      require: [
+        { claim: '/sub', equals: 'alice' },
+        { claim: '/role', equals: 'boss' },
+      ],
+    },
     { path: '/down', upstream: 'http://127.0.0.1:1' },
     { path: '/socket', upstream, websocket: true },
   ];
@@ -53,6 +61,12 @@ describe('the error codes', () => {
     expectProblem(await agent.fetch('/api/one', { headers }), 403, 'csrf_rejected');
     const origin = { origin: 'https://evil.example' };
     expectProblem(await agent.fetch('/api/one', { headers: origin }), 403, 'origin_rejected');
+  });
+
+  it("403 not_allowed: names the rule, not the person's claims", async () => {
+    const response = await agent.fetch('/boss/one');
+    expect(expectProblem(response, 403, 'not_allowed')).toMatchObject({ rule: 1 });
+    expect(response.text()).not.toContain('alice');
   });
 
   it('404 not_found and 405 method_not_allowed with Allow', async () => {

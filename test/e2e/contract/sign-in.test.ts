@@ -122,6 +122,14 @@ describe('GET /auth/callback', () => {
     expectAuthError(response, 'store_unavailable', '/inbox');
   });
 
+  it('leads a person whom login.require does not let in to returnTo with not_allowed', async () => {
+    const require = [{ claim: '/email', endsWith: '@acme.example' }];
+    const other = await fixture.start({ config: { login: { require } } });
+    const agent = fixture.browser(other);
+    expectAuthError(await callbackOf(agent, '/inbox'), 'not_allowed', '/inbox');
+    expect(agent.cookies.all()).toEqual([]);
+  });
+
   it('leads a stale one to login.failureReturnTo with state_expired', async () => {
     const response = await visitor().get('/auth/callback?code=x&state=y', { headers: NAVIGATION });
     expectAuthError(response, 'state_expired', '/failed');

@@ -15,8 +15,10 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 const pages = [
   'README.md',
   'docs/client.md',
+  'docs/endpoints.md',
   'docs/frontends.md',
   'docs/library.md',
+  'docs/step-up.md',
   'packages/client/README.md',
 ];
 const languages = ['js', 'ts', 'tsx'];
@@ -36,7 +38,9 @@ declare global {
   function showDialog(text: string, notice: Notice): void;
   function hidePersonalData(): void;
   function showProgress(share: number): void;
+  function showConfirmation(stepUp: unknown, onConfirm: () => void): void;
   const file: File;
+  const body: BodyInit;
   const myFetch: typeof fetch;
 }
 export {};
@@ -224,6 +228,46 @@ describe('the snippets of the README in a page', () => {
     await page.evaluate((html) => document.body.insertAdjacentHTML('beforeend', html), form);
     await page.navigateBy(`${APP}/`, () => document.querySelector('button')?.click(), undefined);
     expect(await run(await plainFetch())).toMatchObject([['showSignInLink', expect.any(String)]]);
+  });
+});
+
+describe('the snippet for a step-up by plain fetch', () => {
+  it('shows what the API requires, and its sign-in comes back to the page', async () => {
+    const snippet = (await snippetsOf('docs/step-up.md'))[0]?.text ?? '';
+    const shop = await openShop();
+    const browser = await startChromiumBrowser(shop.hosts);
+    const page = await (await browser.newContext()).openPage(`${APP}/pay?to=ada`);
+    await page.navigateBy(
+      `${APP}/pay?to=ada`,
+      () => location.assign('/auth/login?returnTo=/pay%3Fto=ada'),
+      undefined,
+    );
+    const challenge = 'Bearer error="insufficient_user_authentication", max_age="60"';
+    shop.upstream.respond(status(401, { 'www-authenticate': challenge }));
+    const shown = await page.evaluate(async (source) => {
+      const confirmation = new Promise((resolve) =>
+        Object.assign(window, {
+          body: '{}',
+          showConfirmation: (stepUp: unknown, confirm: () => void) =>
+            resolve(Object.assign(window, { confirm }) && stepUp),
+        }),
+      );
+      const script = document.createElement('script');
+      script.type = 'module';
+      script.textContent = source;
+      document.head.append(script);
+      return confirmation;
+    }, snippet);
+    expect(shown).toEqual({ maxAge: 60 });
+    await page.navigateBy(
+      `${APP}/pay?to=ada`,
+      () => (window as unknown as { confirm(): void }).confirm(),
+      undefined,
+    );
+    const asked = shop.provider.requests.findLast(({ endpoint }) => endpoint === 'authorize');
+    expect(asked?.query).toMatchObject({ max_age: '60' });
+    await browser.close();
+    await shop.close();
   });
 });
 

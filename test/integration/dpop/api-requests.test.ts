@@ -73,11 +73,10 @@ describe('an API request of a session with DPoP', () => {
     expect(atUpstream.thumbprints).toEqual([]);
   });
 
-  it('keeps its key when another process serves it (standards: H4)', async () => {
+  it('keeps its key after a reload that turns provider.dpop off', async () => {
     const fixture = await openDpopFixture();
     await fixture.agent.signIn('/');
     await fixture.agent.fetch('/api/a');
-    // The memory store is local to a process, so this is a reload: every part but the store is new.
     await fixture.gateway.reload({ provider: { dpop: false } });
     expect((await fixture.agent.fetch('/api/a')).status).toBe(200);
     expect(new Set(fixture.atUpstream.thumbprints).size).toBe(1);

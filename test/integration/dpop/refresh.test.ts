@@ -145,11 +145,12 @@ describe('a refresh with DPoP', () => {
 
   it('that brings a bearer token keeps the new refresh token and uses no bearer token (standards: H2, G2)', async () => {
     const fixture = await signedIn();
-    const { provider, agent, upstream } = fixture;
+    const { provider, agent, upstream, gateway } = fixture;
     provider.patchTokenResponse = (json) => ({ ...json, token_type: 'Bearer' });
     fixture.advance(HOUR_MS / 12);
     expect((await agent.fetch('/api/a')).status).toBe(502);
     expect(upstream.requests).toEqual([]);
+    expect(gateway.logs()).toContain('no bound access token for a session with DPoP');
 
     provider.patchTokenResponse = undefined;
     fixture.advance(60_000);

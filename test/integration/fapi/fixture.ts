@@ -30,6 +30,7 @@ export async function openFapi(given: {
   client?: Partial<ClientMetadata>;
   /** Keys of the `provider` section. */
   provider?: Record<string, unknown>;
+  baseUrl?: string;
   /** Other keys of the configuration. */
   config?: Record<string, unknown>;
   options?: Omit<RealProviderOptions, 'client' | 'section' | 'clock'>;
@@ -63,6 +64,7 @@ export async function openFapi(given: {
       ...(config && { config }),
       routes: [{ path: '/api' }, { path: '/bound', upstream: api.url, tls }],
       ca: authority.certificate,
+      ...(given.baseUrl !== undefined && { baseUrl: given.baseUrl }),
     },
   );
   onTestFinished(async () => {

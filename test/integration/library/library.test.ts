@@ -1,4 +1,5 @@
 import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
 import express, { type Express } from 'express';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
@@ -223,7 +224,8 @@ describe('a body parser before the gateway', () => {
       const headers = { 'content-type': 'application/json' };
       const response = await agent.fetch(path, { method: 'POST', headers, body });
       expect(response.status).toBe(500);
-      expect(response.json()).toMatchObject({ code: 'internal_error' });
+      const detail = expect.stringContaining('Mount the gateway before body parsers.');
+      expect(response.json()).toMatchObject({ code: 'internal_error', detail });
       expect(logs().match(/Mount the gateway before body parsers/g)?.length).toBeGreaterThan(0);
       expect((await agent.fetch('/api/one', { method: 'POST' })).status).toBe(200);
       expect(upstream.requests).toHaveLength(1);
@@ -231,8 +233,22 @@ describe('a body parser before the gateway', () => {
   );
 });
 
+const older = encodeURIComponent("Object.defineProperty(process, 'version', { value: 'v22.1.0' });");
+
+it('on an unsupported Node.js, the program says so in one sentence', async () => {
+  const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
+  const child = startChildProcess(process.execPath, [
+    `--import=data:text/javascript,${older}`,
+    main,
+    '--version',
+  ]);
+  expect(await child.exit).toMatchObject({ code: 1 });
+  expect(child.stdout() + child.stderr()).toBe(
+    'Coatcheck needs Node.js 24, or 26 and later; this is v22.1.0.\n',
+  );
+});
+
 it('on an unsupported Node.js, the library says so in one sentence', async () => {
-  const older = encodeURIComponent("Object.defineProperty(process, 'version', { value: 'v22.1.0' });");
   const entry = new URL('../../../src/index.ts', import.meta.url).href;
   const child = startChildProcess(process.execPath, [
     `--import=data:text/javascript,${older}`,

@@ -82,6 +82,8 @@ describe('the JSON Schema of the configuration', () => {
       'routes[].tls.serverName',
       'routes[].exchange.audience',
       'routes[].exchange.tokenType',
+      'routes[].forwardAuth.authorizationSecret',
+      'routes[].identity.jwt',
       'spa',
       'spa.directory',
       'spa.devServer',

@@ -24,6 +24,8 @@ describe('a route', () => {
       maxConcurrent: 256,
       requestHeaders: { set: {}, remove: [], allow: [] },
       require: [],
+      forwardAuth: {},
+      identity: { headers: {} },
       responseHeaders: { set: {}, remove: [] },
       cookies: { toUpstream: [], fromUpstream: [] },
     });

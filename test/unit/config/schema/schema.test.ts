@@ -25,6 +25,8 @@ describe('the configuration', () => {
         audiences: [],
         logoutTokens: 'standard',
         par: 'auto',
+        profile: 'none',
+        responseMode: 'query',
         dpop: false,
         endpoints: {},
         proxy: expect.objectContaining({ kind: 'environment' }),

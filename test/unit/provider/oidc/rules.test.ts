@@ -74,3 +74,67 @@ describe('provider.requestObject', () => {
     expect(() => problemsWith({ provider, keys: [{ key: pem('rsa') }] })).toThrow('was accepted');
   });
 });
+
+describe('provider.profile fapi2', () => {
+  const { clientSecret: _, ...base } = minimal.provider;
+  const strict = {
+    ...base,
+    profile: 'fapi2',
+    par: 'required',
+    clientAuthentication: 'private_key_jwt',
+    privateKey: pem('P-256'),
+    idTokenSignedResponseAlg: 'PS256',
+    dpop: true,
+  };
+  const paths = (keys: Record<string, unknown>, rest: Record<string, unknown> = {}) =>
+    problemsWith({ provider: { ...strict, ...keys }, ...rest }).map((problem) => problem.split(':')[0]);
+
+  it('accepts a configuration that follows it', () => {
+    expect(() => paths({})).toThrow('was accepted');
+  });
+
+  it('names every key that is laxer at once', () => {
+    expect(
+      problemsWith({
+        allowInsecureHttp: true,
+        baseUrl: 'http://localhost:3000',
+        provider: { ...minimal.provider, issuer: 'http://localhost:8080', profile: 'fapi2' },
+      }),
+    ).toEqual([
+      'provider.issuer: expected https; provider.profile fapi2 requires it, got "http://localhost:8080"',
+      expect.stringMatching(
+        /^provider\.clientAuthentication: expected private_key_jwt, or tls_client_auth, or self_signed_tls_client_auth; /,
+      ),
+      expect.stringMatching(/^provider\.dpop: expected true, or a client certificate in provider\.tls; /),
+      expect.stringMatching(
+        /^provider\.idTokenSignedResponseAlg: .*expected one of PS256, ES256, EdDSA, Ed25519; /,
+      ),
+      expect.stringMatching(/^provider\.par: expected required; /),
+      'baseUrl: expected https; provider.profile fapi2 requires it, got "http://localhost:3000"',
+      'allowInsecureHttp: expected false; provider.profile fapi2 requires it, got true',
+    ]);
+  });
+
+  it.each([
+    ['clientAuthentication', { clientAuthentication: 'none', privateKey: undefined }],
+    ['signingAlg', { privateKey: pem('rsa') }],
+    ['signingAlg', { privateKey: pem('P-384') }],
+    ['assertionAudience', { assertionAudience: 'token_endpoint' }],
+    ['idTokenSignedResponseAlg', { idTokenSignedResponseAlg: 'RS256' }],
+    ['par', { par: 'auto' }],
+    ['dpop', { dpop: false }],
+    ['discoveryUrl', { discoveryUrl: 'http://127.0.0.1/metadata' }],
+    ['endpoints.token', { endpoints: { token: 'http://127.0.0.1/token' } }],
+    ['requestObject', { login: 'decoupled' }],
+  ])('refuses provider.%s of %o', (key, changes) => {
+    expect(paths(changes)).toEqual([`provider.${key}`]);
+  });
+
+  it('refuses a signed request with RS256', () => {
+    const keys = [{ key: pem('rsa') }];
+    expect(paths({ requestObject: { signingAlg: 'RS256' } }, { keys })).toEqual([
+      'provider.requestObject.signingAlg',
+    ]);
+    expect(() => paths({ requestObject: { signingAlg: 'PS256' } }, { keys })).toThrow('was accepted');
+  });
+});

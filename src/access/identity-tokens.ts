@@ -1,0 +1,60 @@
+import { createBoundedMap } from '../concurrency/bounded-map.ts';
+import type { RouteConfig } from '../config/schema/schema.ts';
+import type { SigningKeys } from '../crypto/signing-keys.ts';
+import type { SessionView } from '../sessions/session.ts';
+import { claimAt, currentClaims } from './claims.ts';
+
+/** The settings of a route's identity JWTs. */
+export type IdentityTokenConfig = NonNullable<RouteConfig['identity']['jwt']>;
+
+/** Returns the identity JWT of a session for one route, at least a quarter of its life before its end. */
+export type IdentityTokens = (session: SessionView) => Promise<string>;
+
+/** How many tokens of a route one process keeps. */
+const MAX_TOKENS = 10_000;
+
+/** The share of its life after which a token is no longer sent. */
+const USED_SHARE = 3 / 4;
+
+type Entry = { readonly version: number; readonly token: Promise<string>; readonly usableUntilMs: number };
+
+/**
+ * Signs identity JWTs (RFC 7519) with the first of `keys`, and uses each for most of its life. A write of the session, which may
+ * change its claims, brings a new one.
+ */
+export function createIdentityTokens(
+  { audience, claims: names, lifetime }: IdentityTokenConfig,
+  deps: { issuer: string; keys: Pick<SigningKeys, 'sign'>; clock: () => number },
+): IdentityTokens {
+  const { issuer, keys, clock } = deps;
+  const entries = createBoundedMap<string, Entry>({
+    maxEntries: MAX_TOKENS,
+    isExpired: ({ usableUntilMs }) => clock() >= usableUntilMs,
+  });
+
+  const sign = (session: SessionView, nowMs: number) => {
+    const claims = currentClaims(session.data);
+    const own = names
+      .map((name) => [name, claimAt(claims, [name])])
+      .filter(([, value]) => value !== undefined);
+    const iat = Math.floor(nowMs / 1000);
+    const exp = iat + Math.floor(lifetime / 1000);
+    return keys.sign({ ...Object.fromEntries(own), iss: issuer, aud: audience, iat, exp }, { type: 'JWT' });
+  };
+
+  return async (session) => {
+    const nowMs = clock();
+    const known = entries.get(session.key);
+    if (known !== undefined && known.version === session.version && nowMs < known.usableUntilMs)
+      return known.token;
+    const token = sign(session, nowMs);
+    entries.set(session.key, {
+      version: session.version,
+      token,
+      usableUntilMs: nowMs + lifetime * USED_SHARE,
+    });
+    // A failure must not last as long as a token.
+    token.catch(() => entries.delete(session.key));
+    return token;
+  };
+}
