@@ -205,7 +205,7 @@ function browserEndpoints(): string[] {
   };
   const mySessions = { list: none, endOne: none, endOthers: none };
   const router = createAuthRouter(
-    { ...ways, session: none, extendSession: none, logout: none, mySessions, jwks: none },
+    { ...ways, session: none, check: none, extendSession: none, logout: none, mySessions, jwks: none },
     none,
   );
   return router.stack.flatMap(({ route }) =>
