@@ -2,6 +2,7 @@ import type { RequestListener } from 'node:http';
 import type { Snapshots } from '../admin/snapshot.ts';
 import type { Apps } from '../app.ts';
 import { claimsWanted } from '../config/claims-in-use.ts';
+import { routeScopesOf } from '../config/route-scopes.ts';
 import { hasSameSettings } from '../config/same-settings.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createAccessLogMiddleware } from '../http/access-log.ts';
@@ -64,6 +65,7 @@ export function createGenerations(deps: {
       config: config.provider,
       redirectUri: redirectUriOf(config),
       sessionClaims: claimsWanted(config),
+      routeScopes: routeScopesOf(config),
       refreshTimeoutMs: config.refresh.timeout,
     };
     if (former !== undefined && hasSameSettings(settings, former.settings.provider))

@@ -6,6 +6,7 @@ import type {
   ProviderSection,
   ProviderSectionKind,
 } from '../config/schema/provider-section.ts';
+import type { RouteScopes } from '../config/route-scopes.ts';
 import type { SigningKeys } from '../crypto/signing-keys.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Tracing } from '../observability/tracing/tracing.ts';
@@ -19,6 +20,8 @@ export type ProviderDeps<Section> = {
   redirectUri: string;
   /** The claims that sessions show to the page. */
   sessionClaims: readonly string[];
+  /** What every sign-in asks for besides the scopes of the section. */
+  routeScopes?: RouteScopes;
   /** How long one refresh may take; every other call may take `config.timeout`. */
   refreshTimeoutMs: number;
   /** The keys of `keys`. */

@@ -3,7 +3,7 @@ import { pageParameterName } from '../values/authorization-parameter.ts';
 import { errorPageFile } from '../values/error-page.ts';
 import { localPath, pathPrefixBelowRoot } from '../values/path.ts';
 import { accessRules } from './access/rule.ts';
-import { shaped } from '../values/scalar.ts';
+import { flag, shaped } from '../values/scalar.ts';
 import { section } from './declaration/section.ts';
 
 const expectedValues = 'expected any, or a list of values; put quotes around a number';
@@ -60,6 +60,11 @@ export const loginSchema = section({
       see: '[`GET /auth/login`](endpoints.md#get-authlogin)',
       example: { prompt: ['login', 'select_account', 'create'], ui_locales: 'any', max_age: 'any' },
     }),
+  requestRouteScopes: flag().prefault(false).meta({
+    description:
+      'Whether every sign-in asks for the scopes and resources of all routes, so that nobody needs a step-up for what the app always uses.',
+    see: '[Scopes and resources of routes](providers.md#scopes-and-resources-of-routes)',
+  }),
   require: accessRules()
     .prefault([])
     .meta({

@@ -22,6 +22,7 @@ import {
   type SignIn,
 } from '../provider.ts';
 import { createProviderHealth } from '../provider-health.ts';
+import { withRouteScopes } from '../step-up-parameters.ts';
 import { createRedirectLogin } from '../redirect-login.ts';
 import { classifyRefreshFailure, classifyRevocationFailure, lacksConsent } from '../refusal.ts';
 import { hasBoundToken, readRefreshResponse, readTokenResponse, reattachIdToken } from '../token-response.ts';
@@ -44,8 +45,12 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
     log,
   });
 
+  const hasRouteResources = (deps.routeScopes?.resources.length ?? 0) > 0;
   const client = async () => (await discovery.get()).client;
-  const parameters = { ...config.authorizationParams, scope: config.scopes.join(' ') };
+  const parameters = {
+    ...config.authorizationParams,
+    scope: withRouteScopes(config.scopes, deps.routeScopes).join(' '),
+  };
 
   const warnOfUnusable = createLimitedWarning({
     log,
@@ -71,6 +76,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       redirectUri: deps.redirectUri,
       client,
       parameters,
+      resources: deps.routeScopes?.resources ?? [],
       protocol: 'openid',
       dpop,
       jwtResponses:
@@ -128,7 +134,8 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       const sentAtMs = deps.clock();
       try {
         const refreshClient = found.createRefreshClient(maySend);
-        const usualResource = namesResource ? config.authorizationParams['resource'] : undefined;
+        const usualResource =
+          namesResource || hasRouteResources ? config.authorizationParams['resource'] : undefined;
         const parameters = forAudience(audience, usualResource);
         const json = await oauth.refreshTokenGrant(
           refreshClient,

@@ -54,6 +54,7 @@ describe('the configuration', () => {
         prefix: '/auth',
         defaultReturnTo: '/',
         postLogoutReturnTo: '/',
+        requestRouteScopes: false,
         require: [],
         parameters: {},
         stepUp: { acrValues: [], scopes: [] },
