@@ -411,6 +411,18 @@ export type ConfigInput = {
          * @defaultValue `[]`
          */
         resource?: Array<string> | undefined;
+        /** Callers with an access token of their own (RFC 9068) pass, without a session; none by default. */
+        bearer?:
+          | {
+              /**
+               * The issuers of such tokens, exactly as in `iss`. Their keys are found by their metadata.
+               * @defaultValue `[]`
+               */
+              issuers?: Array<string> | undefined;
+              /** The audience that such a token must have in `aud`. */
+              audience?: string;
+            }
+          | undefined;
         /**
          * The access token for the upstream: `user`, the person's; `client`, one of the gateway itself by
          * client credentials; `exchange`, one that the provider issues for the person's (RFC 8693); or `none`.

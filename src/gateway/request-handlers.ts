@@ -1,5 +1,7 @@
 import type { RequestHandler } from 'express';
 import { stepUpLimitsOf } from '../config/step-up-limits.ts';
+import { createAccessTokenVerifier } from '../provider/bearer/access-token-verifier.ts';
+import { createIssuerFetch } from '../provider/bearer/issuer-fetch.ts';
 import type { BreakerState } from '../observability/metrics/services.ts';
 import { createIdentities } from '../access/identities.ts';
 import { createProxyTrust } from '../http/inbound/client-address.ts';
@@ -11,6 +13,7 @@ import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
 import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
+import { createBearerCallers } from '../proxy/tokens/bearer-callers.ts';
 import { createRouteTokens, ownAudienceOf } from '../proxy/tokens/route-tokens.ts';
 import { createAuthorizations } from '../proxy/upstream/authorization.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
@@ -19,6 +22,7 @@ import { createUpstreams, type Upstreams } from '../proxy/upstream/pools.ts';
 import { createRouteServers } from '../proxy/upstream/server-selection.ts';
 import { createUpgradeRelay } from '../proxy/websocket/relay.ts';
 import { createUpgrades } from '../proxy/websocket/upgrade-handler.ts';
+import { cookieName } from '../sessions/cookie.ts';
 import { createDevServer } from '../spa/dev-server.ts';
 import { createSpaFiles } from '../spa/files.ts';
 import type { UpgradeStep } from '../upgrade-pipeline.ts';
@@ -77,6 +81,16 @@ export function createRequestHandlers(
       exchangedTokens,
       client: [issuer, 'clientId' in provider ? String(provider.clientId) : ''],
     }),
+    bearerCallers: createBearerCallers({
+      verifier: createAccessTokenVerifier({
+        fetch: createIssuerFetch(provider),
+        timeoutMs: provider.timeout,
+        clock,
+      }),
+      sessionCookie: cookieName('coatcheck', secure),
+      invalidTokens: shared.invalidTokens,
+      log,
+    }),
     stepUpLinks,
     limits: createRouteLimits(routes.all, rateLimits),
     accessChecks,
@@ -119,6 +133,7 @@ export function createRequestHandlers(
     identities,
     actionOn,
     authorizations,
+    clock,
     metrics,
     baseUrl,
   });

@@ -80,6 +80,7 @@ describe('the JSON Schema of the configuration', () => {
       'routes[].tls.certificate',
       'routes[].tls.key',
       'routes[].tls.serverName',
+      'routes[].bearer.audience',
       'routes[].exchange.audience',
       'routes[].exchange.tokenType',
       'routes[].forwardAuth.authorizationSecret',

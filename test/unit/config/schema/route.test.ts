@@ -14,6 +14,7 @@ describe('a route', () => {
       websocket: false,
       scopes: [],
       resource: [],
+      bearer: { issuers: [] },
       token: 'user',
       exchange: { scopes: [], resource: [], actor: 'none' },
       timeout: { connect: 5_000, headers: 30_000, idle: 60_000 },
