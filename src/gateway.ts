@@ -17,6 +17,7 @@ import { createSharedState } from './gateway/shared-state.ts';
 import { recentProblems } from './observability/log.ts';
 import type { ExpressClasses } from './performance/express-classes.ts';
 import { configSchema } from './provider/read-config.ts';
+import { withdrawnBy } from './proxy/withdrawn-routes.ts';
 import { offersWebSocket } from './proxy/websocket/handshake.ts';
 
 /** A complete gateway without listeners. */
@@ -144,7 +145,12 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     shared.cache.configure(session.cache);
     next.sessionServices.tickets.clearCache();
     if (former.provider !== next.provider) former.provider.retire();
-    if (former.routing !== next.routing) former.routing.upstreams.retire();
+    if (former.routing !== next.routing) {
+      former.routing.upstreams.retire();
+      const isWithdrawn = withdrawnBy(next.routing.routes);
+      shared.tunnels.closeWithdrawn(isWithdrawn);
+      shared.eventStreams.cutOffWithdrawn(isWithdrawn);
+    }
     if (removed.length > 0) {
       const { sessions } = next.sessionServices;
       void shared.backgroundTasks.track(sessions.endSealedBy({ removed, remaining: session.secrets }));

@@ -342,7 +342,12 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
     headers: createResponseHeaderPolicy(route.config),
     mayTrail: createResponseTrailerPolicy(route.config),
     idleMs: timeout.idle,
-    eventStreams,
+    eventStreams: {
+      follow(response, contentType) {
+        const [path = ''] = (response.req.url ?? '').split('?', 1);
+        eventStreams.follow(response, contentType, { route: route.config, path });
+      },
+    },
   };
   return {
     writerPolicy,

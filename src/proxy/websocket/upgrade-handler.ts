@@ -216,6 +216,7 @@ function createRouteContext(
           throw upstreamRequiresStepUp(action.requirement, route.audience);
         },
         idleMs: timeout.idle,
+        route: route.config,
       };
     },
   };
