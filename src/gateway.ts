@@ -64,7 +64,7 @@ type Overrides = CoreOverrides & { peers?: PeerWorkers };
  * the `gateway` folder construct parts.
  */
 export function createGateway(config: Config, { peers = noPeers, ...overrides }: Overrides = {}): Gateway {
-  const core = createCore(config, overrides);
+  const core = createCore(config, () => currentConfig(), overrides);
   const { log, metrics, audit, keyRing, signingKeys, clock } = core;
   const currentConfig = () => current.core.config;
   const currentProvider = () => current.provider;
@@ -195,6 +195,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
       backends.locks.close();
       await Promise.all([current.routing.upstreams.close(), backends.store.close()]);
       history.stop();
+      await core.tracing?.close();
       metrics.close();
     },
   };

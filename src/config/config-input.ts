@@ -675,6 +675,22 @@ export type ConfigInput = {
         key?: string;
       }
     | undefined;
+  /** Traces by OpenTelemetry. */
+  telemetry?:
+    | {
+        /**
+         * `env` sends spans if the environment has `OTEL_EXPORTER_OTLP_ENDPOINT` or
+         * `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`; `off`.
+         * @defaultValue `env`
+         */
+        traces?: 'env' | 'off' | undefined;
+        /**
+         * The share of traces that the gateway begins and records, from 0 to 1.
+         * @defaultValue `1`
+         */
+        sampleRatio?: number | `${number}` | undefined;
+      }
+    | undefined;
   /**
    * Private keys with which the gateway signs: the first signs, and the public parts of all are
    * published at `/auth/jwks.json`.

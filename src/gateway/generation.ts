@@ -6,6 +6,7 @@ import { routeScopesOf } from '../config/route-scopes.ts';
 import { hasSameSettings } from '../config/same-settings.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createAccessLogMiddleware } from '../http/access-log.ts';
+import { createProxyTrust } from '../http/inbound/client-address.ts';
 import { createGuardMiddleware } from '../http/inbound/guard.ts';
 import { createProblemMiddleware } from '../http/problem/middleware.ts';
 import type { BreakerState } from '../observability/metrics/services.ts';
@@ -21,6 +22,7 @@ import { createHostSessions } from './host-sessions.ts';
 import { createInboundPolicies } from './inbound-policies.ts';
 import { createRequestHandlers, createRouting, type Routing } from './request-handlers.ts';
 import { createSessionServices, type SessionServices } from './session-services.ts';
+import { withRequestSpans } from './tracing.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** The parts of a gateway that follow one configuration. A reload creates the next generation and swaps it in. */
@@ -57,7 +59,8 @@ export function createGenerations(deps: {
 }): Generations {
   const { backends, shared, apps, snapshots } = deps;
 
-  const providerOf: Generations['providerOf'] = ({ config, signingKeys, clock, log, metrics }, former) => {
+  const providerOf: Generations['providerOf'] = (core, former) => {
+    const { config, signingKeys, clock, log, metrics, tracing } = core;
     const settings = {
       config: config.provider,
       redirectUri: redirectUriOf(config),
@@ -67,7 +70,7 @@ export function createGenerations(deps: {
     };
     if (former !== undefined && hasSameSettings(settings, former.settings.provider))
       return { provider: former.provider, settings };
-    return { provider: createProvider({ ...settings, signingKeys, clock, log, metrics }), settings };
+    return { provider: createProvider({ ...settings, signingKeys, clock, log, metrics, tracing }), settings };
   };
 
   const create: Generations['create'] = (core, { provider, settings: providerSettings }, former) => {
@@ -97,9 +100,10 @@ export function createGenerations(deps: {
     });
     const { guard, accessLog, problems, navigationErrors } = policies;
     const handlers = createRequestHandlers(core, shared, routing, sessionServices, policies, loginUrl);
+    const isTrustedPeer = createProxyTrust(config.trustProxy, config.listen.socketPath);
     const app = apps.create({
       accessLog: createAccessLogMiddleware(accessLog, metrics),
-      guard: createGuardMiddleware(guard),
+      guard: withRequestSpans(core.tracing, isTrustedPeer, createGuardMiddleware(guard)),
       authPrefix: prefix,
       auth: createAuthEndpoints({
         core,

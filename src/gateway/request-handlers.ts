@@ -29,6 +29,7 @@ import type { UpgradeStep } from '../upgrade-pipeline.ts';
 import type { Core } from './core.ts';
 import type { InboundPolicies } from './inbound-policies.ts';
 import type { SessionServices } from './session-services.ts';
+import { withLookupSpans } from './tracing.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** The handlers of API requests, upgrades and the app's own files, for the two pipelines. */
@@ -58,8 +59,9 @@ export function createRequestHandlers(
   policies: InboundPolicies,
   loginUrl: string,
 ): RequestHandlers {
-  const { config, secure, signingKeys, clock, log, metrics } = core;
-  const { sessions, refresher, stepUpLinks, clientTokens, exchangedTokens, issuer } = sessionServices;
+  const { config, secure, signingKeys, clock, log, metrics, tracing } = core;
+  const { refresher, stepUpLinks, clientTokens, exchangedTokens, issuer } = sessionServices;
+  const sessions = withLookupSpans(tracing, sessionServices.sessions);
   const { access, accessLog, originPolicy, rateLimits } = policies;
   const { baseUrl, provider, spa } = config;
   const { endWatcher, concurrencyLimit, tunnels, eventStreams, writeBatch } = shared;
@@ -104,6 +106,7 @@ export function createRequestHandlers(
   const servers = createRouteServers(routes.all, { clock, log });
   const authorizations = createAuthorizations(clock);
   const forwarder = createForwarder({
+    tracing,
     routes,
     upstreams,
     servers,

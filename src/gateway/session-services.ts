@@ -16,6 +16,7 @@ import { createTickets, type Tickets } from '../sessions/ticket.ts';
 import { refreshWaits, spendMarkMs } from '../timing.ts';
 import type { Core } from './core.ts';
 import type { Backends } from './backends.ts';
+import { withRefreshSpans } from './tracing.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** Sessions and their token refreshes. */
@@ -39,7 +40,7 @@ export function createSessionServices(
   shared: SharedState,
   provider: Provider,
 ): SessionServices {
-  const { config, keyRing, forgedSeals, claimSelection, secure, clock, log, metrics, audit } = core;
+  const { config, keyRing, forgedSeals, claimSelection, secure, clock, log, metrics, audit, tracing } = core;
   const { store, locks, sharedTokens } = backends;
   const { cache, revocations, pendingWrites, refreshes, clientTokenRenewals, backgroundTasks } = shared;
   const { session, refresh } = config;
@@ -74,20 +75,22 @@ export function createSessionServices(
   const refresher = createTokenRefresher({
     issuer: provider.issuer,
     sessions,
-    callTokenEndpoint: createTokenEndpointCall({
-      provider,
-      breaker,
-      semaphore,
-      retries: refresh.retries,
-      clock,
-      log,
-      metrics,
+    ...withRefreshSpans(tracing, {
+      callTokenEndpoint: createTokenEndpointCall({
+        provider,
+        breaker,
+        semaphore,
+        retries: refresh.retries,
+        clock,
+        log,
+        metrics,
+      }),
+      locks,
+      refreshes,
     }),
-    locks,
     breaker,
     sessionLimit: createSlidingWindow({ perMinute: refresh.maxPerMinute, clock }),
     suppression,
-    refreshes,
     backgroundTasks,
     ahead: refresh.ahead,
     lockWaitMs,

@@ -11,8 +11,11 @@ export function createAccessLog(deps: { log: Logger; metrics: Metrics; clock: ()
   return (method = '', status, context) => {
     const durationMs = clock() - context.startedAtMs;
     metrics.request(context.route, method, status, durationMs / 1000, context.traceId);
-    const { requestId, route, target, clientAddress } = context;
-    log.info({ requestId, method, path: target.path, route, status, durationMs, clientAddress }, 'request');
+    const { requestId, traceId, route, target, clientAddress } = context;
+    log.info(
+      { requestId, traceId, method, path: target.path, route, status, durationMs, clientAddress },
+      'request',
+    );
   };
 }
 

@@ -9,6 +9,7 @@ import type {
 import type { RouteScopes } from '../config/route-scopes.ts';
 import type { SigningKeys } from '../crypto/signing-keys.ts';
 import type { Logger } from '../observability/log.ts';
+import type { Tracing } from '../observability/tracing/tracing.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Provider } from './provider.ts';
 
@@ -28,6 +29,7 @@ export type ProviderDeps<Section> = {
   clock: () => number;
   log: Logger;
   metrics: Metrics;
+  tracing?: Tracing | undefined;
 };
 
 /** A provider kind for sections of its `type` only. */

@@ -35,7 +35,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
   const mainEndpoint = mainEndpointOf(config);
   const issuer = new URL(mainEndpoint).origin;
   const health = createProviderHealth({ log, metrics });
-  const http = createProviderClient({ config, health });
+  const http = createProviderClient({ config, health, tracing: deps.tracing });
   const discovery = createDiscovery({
     discover: () => probe(http.fetchWith({}), mainEndpoint, timeoutMs),
     onFound: () => health.established(),

@@ -35,7 +35,7 @@ import type { OidcProviderConfig } from './schema.ts';
 export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Provider {
   const { config, log, metrics } = deps;
   const health = createProviderHealth({ log, metrics });
-  const http = createProviderClient({ config, health });
+  const http = createProviderClient({ config, health, tracing: deps.tracing });
   const authenticate = createClientAuthentication(config, deps.signingKeys);
   const dpop = createDpopHandles({ isOn: config.dpop });
   const discovery = createDiscovery<DiscoveredProvider>({

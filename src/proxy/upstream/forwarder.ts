@@ -22,6 +22,7 @@ import type { Upstreams } from './pools.ts';
 import { createRefusalBreaker, type RefusalAttempt } from './refusal-breaker.ts';
 import type { ResponseHead } from './response-head.ts';
 import type { RouteServers } from './server-selection.ts';
+import type { Tracing } from '../../observability/tracing/tracing.ts';
 import type { Authorizations } from './authorization.ts';
 import { upstreamRequiresStepUp, type ActionOn, type ChallengeAction } from './challenge-action.ts';
 
@@ -55,6 +56,7 @@ type ForwarderDeps = {
   actionOn: ActionOn;
   authorizations: Authorizations;
   metrics: Metrics;
+  tracing: Tracing | undefined;
   writeBatch: WriteBatch;
   eventStreams: EventStreams;
   baseUrl: string;
@@ -107,6 +109,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     actionOn,
     authorizations,
     metrics,
+    tracing,
     writeBatch,
   } = deps;
   const breakerOf = forEachRoute(deps.routes.all, ({ config }) =>
@@ -292,7 +295,25 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
 
   function callServer(
     server: UpstreamServer,
+    attempt: Attempt,
+    onConnected?: () => void,
+  ): Promise<ForwardResult> {
+    if (tracing === undefined) return sendTo(server, attempt, undefined, onConnected);
+    const [{ request, context, route }] = attempt;
+    return tracing.span('upstream', 'client', (span) => {
+      span?.set({
+        'http.request.method': request.method ?? '',
+        'http.route': route.config.path,
+        'server.address': new URL(server.origin).hostname,
+      });
+      return sendTo(server, attempt, span?.traceparent ?? context.trace?.traceparent, onConnected);
+    });
+  }
+
+  function sendTo(
+    server: UpstreamServer,
     [admitted, caller, body, inspect, repetition]: Attempt,
+    traceparent: string | undefined,
     onConnected?: () => void,
   ): Promise<ForwardResult> {
     const { response, context, route } = admitted;
@@ -300,7 +321,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     const startedAtMs = performance.now();
     return forward({
       dispatcher: () => upstreams.of(route, server),
-      call: routeContext.callOf(admitted, server, { caller, repetition, body }),
+      call: routeContext.callOf(admitted, server, { caller, repetition, body, traceparent }),
       ...(onConnected !== undefined && { onConnected }),
       response,
       writer: createResponseWriter(response, routeContext.writerPolicy, context.requestId, writeBatch),
@@ -358,10 +379,11 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
         caller: Caller | undefined;
         repetition: NonceRepetition | undefined;
         body: UpstreamCall['body'];
+        traceparent: string | undefined;
       },
     ): UpstreamCall {
       const { target, clientAddress, requestId } = context;
-      const { caller, repetition, body } = sent;
+      const { caller, repetition, body, traceparent } = sent;
       const { origin } = server;
       const path = route.upstreamPath(target.path);
       const method = request.method ?? 'GET';
@@ -376,6 +398,7 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
           identity,
           clientAddress,
           requestId,
+          traceparent,
         }),
         body,
         // SECURITY: an upstream that leaves a body unread parses the rest of it as the next request on its connection.

@@ -61,6 +61,7 @@ describe('the configuration', () => {
       },
       csrf: { mode: 'fetch-metadata' },
       audit: { destination: 'log', subjects: 'hashed' },
+      telemetry: { traces: 'env', sampleRatio: 1 },
       refresh: {
         ahead: { kind: 'share', share: 0.2 },
         timeout: 10_000,
