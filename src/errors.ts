@@ -71,10 +71,14 @@ export type GatewayErrorOptions = {
   rule?: number;
   /** What the sign-in at `loginUrl` must bring (`step_up_required` only). */
   stepUp?: StepUpRequirement;
+  /** The `WWW-Authenticate` of a 401 for a caller with a token of its own (RFC 6750, section 3). */
+  challenge?: string | undefined;
   /** Where to sign in instead of the usual login URL. */
   loginUrl?: string;
   /** Which of the gateway's own limits rejected the request (`provider_unavailable` only). Logged, never sent. */
   throttle?: string | undefined;
+  /** Which limit was reached (`rate_limited` only). Counted, never sent. */
+  limit?: string;
   /** What an error page says, where the words for the code would mislead. */
   pageText?: { readonly title: string; readonly detail: string };
   /** The underlying error. Logged, never sent. */

@@ -12,10 +12,12 @@ import { openBackends } from './gateway/backends.ts';
 import { createCore, withConfig, type Core, type CoreOverrides } from './gateway/core.ts';
 import { createGenerations, type Generation, type GenerationProvider } from './gateway/generation.ts';
 import type { HostSessions } from './gateway/host-session.ts';
+import { createStoreKeys } from './gateway/store-keys.ts';
 import { createSharedState } from './gateway/shared-state.ts';
 import { recentProblems } from './observability/log.ts';
 import type { ExpressClasses } from './performance/express-classes.ts';
 import { configSchema } from './provider/read-config.ts';
+import { withdrawnBy } from './proxy/withdrawn-routes.ts';
 import { offersWebSocket } from './proxy/websocket/handshake.ts';
 
 /** A complete gateway without listeners. */
@@ -62,7 +64,7 @@ type Overrides = CoreOverrides & { peers?: PeerWorkers };
  * the `gateway` folder construct parts.
  */
 export function createGateway(config: Config, { peers = noPeers, ...overrides }: Overrides = {}): Gateway {
-  const core = createCore(config, overrides);
+  const core = createCore(config, () => currentConfig(), overrides);
   const { log, metrics, audit, keyRing, signingKeys, clock } = core;
   const currentConfig = () => current.core.config;
   const currentProvider = () => current.provider;
@@ -74,7 +76,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   const history = startMinuteHistory({ read: () => metrics.registry.getMetricsAsJSON(), clock });
   const snapshot = async () => ({
     checks: readiness.checks(),
-    metrics: await metrics.registry.getMetricsAsJSON(),
+    metrics: await metrics.snapshot(),
     activity: {
       minutes: history.minutes,
       bounds: history.bounds,
@@ -93,6 +95,12 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
   });
   /** What serves new requests. A reload replaces it in one assignment. */
   let current: Generation = generations.create(core, generations.providerOf(core));
+
+  metrics.readFrom({
+    openWebSockets: shared.tunnels.count,
+    storeKeys: createStoreKeys(backends.store),
+    breakers: () => current.breakers(),
+  });
 
   const drain = () => {
     readiness.drain();
@@ -137,7 +145,12 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     shared.cache.configure(session.cache);
     next.sessionServices.tickets.clearCache();
     if (former.provider !== next.provider) former.provider.retire();
-    if (former.routing !== next.routing) former.routing.upstreams.retire();
+    if (former.routing !== next.routing) {
+      former.routing.upstreams.retire();
+      const isWithdrawn = withdrawnBy(next.routing.routes);
+      shared.tunnels.closeWithdrawn(isWithdrawn);
+      shared.eventStreams.cutOffWithdrawn(isWithdrawn);
+    }
     if (removed.length > 0) {
       const { sessions } = next.sessionServices;
       void shared.backgroundTasks.track(sessions.endSealedBy({ removed, remaining: session.secrets }));
@@ -182,6 +195,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
       backends.locks.close();
       await Promise.all([current.routing.upstreams.close(), backends.store.close()]);
       history.stop();
+      await core.tracing?.close();
       metrics.close();
     },
   };

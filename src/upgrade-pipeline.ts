@@ -4,7 +4,7 @@ import { GatewayError } from './errors.ts';
 import type { AccessLog } from './http/access-log.ts';
 import type { Guard } from './http/inbound/guard.ts';
 import type { RequestContext } from './http/inbound/request-context.ts';
-import { createProblemLog } from './http/problem/middleware.ts';
+import { createProblemLog, type RefusalMetrics } from './http/problem/middleware.ts';
 import type { Problems } from './http/problem/problem.ts';
 import type { Logger } from './observability/log.ts';
 import { respondOnSocket } from './proxy/websocket/refusal.ts';
@@ -30,6 +30,7 @@ export type UpgradePipeline = {
   problems: Problems;
   accessLog: AccessLog;
   log: Logger;
+  metrics: RefusalMetrics;
 };
 
 /** Handles the `upgrade` events of a server. */
@@ -40,8 +41,8 @@ const ignore = () => undefined;
 
 /** The way of an upgrade through the gateway, on one screen. */
 export function createUpgradePipeline(pipeline: UpgradePipeline): UpgradeListener {
-  const { guard, api, spa, problems, accessLog, log } = pipeline;
-  const logProblem = createProblemLog(log);
+  const { guard, api, spa, problems, accessLog, log, metrics } = pipeline;
+  const logProblem = createProblemLog(log, metrics);
 
   const handle: UpgradeStep = async (request, socket, head, context) => {
     guard.check(request, context);

@@ -17,8 +17,8 @@ export function offerSignIn(gateway) {
   }
   if (signIn.isOpenId) {
     at('fail').hidden = false;
-    // The provider must not ask the visitor, and must not rely on an earlier sign-in: it can only refuse.
-    onClick(at('fail'), () => gateway.login({ parameters: { prompt: 'none', max_age: '0' } }));
+    // The provider must not ask the visitor, whom it does not know: it can only refuse.
+    onClick(at('fail'), () => gateway.login({ parameters: { prompt: 'none' } }));
   }
   if (signIn.by === 'password') tell(`Sign in as ada or grace; the password is “${signIn.password}”.`);
 }

@@ -31,7 +31,7 @@ function typeText(schema: KeySchema): string {
   if (anyOf !== undefined) {
     const hasText = anyOf.some((each) => each.type === 'string');
     const types = anyOf.map((each) => {
-      if (each.type === 'integer') return 'number';
+      if (each.type === 'integer' || each.type === 'number') return 'number';
       return each.type === 'boolean' && hasText ? 'boolean' : typeText(each);
     });
     // As a value of its own, a number may be written as digits in a text.
@@ -47,7 +47,7 @@ function typeText(schema: KeySchema): string {
   }
   const item = itemOf(schema);
   if (item !== undefined) return `Array<${typeText(item)}>`;
-  if (type === 'integer') return 'number | `${number}`';
+  if (type === 'integer' || type === 'number') return 'number | `${number}`';
   if (type === 'boolean') return "boolean | 'true' | 'false'";
   if (type === 'string') return 'string';
   throw new Error(`no type for ${JSON.stringify(schema)}`);

@@ -22,6 +22,8 @@ type SignInSubject = Pick<SessionData, 'claims' | 'userinfo'> & {
 export type RouteAccess = {
   /** Throws `not_allowed` when the current claims or scopes of a session do not meet a rule. */
   check(session: SessionView): void;
+  /** Throws `not_allowed` when the claims of a caller's own access token do not meet a rule of the route. */
+  checkToken(claims: SessionData['claims']): void;
 };
 
 export function createAccessPolicy({ login, provider }: Pick<Config, 'login' | 'provider'>): AccessPolicy {
@@ -47,9 +49,20 @@ export function createAccessPolicy({ login, provider }: Pick<Config, 'login' | '
           enforce(signInRules, { claims, scope: scopeOf(signInToken, signInScopes) }, 'login.require');
           enforce(routeRules, { claims, scope: scopeOf(token, requestedScopes) }, "the route's require");
         },
+        // `login.require` is about who gets a session, which such a caller never has.
+        checkToken(claims) {
+          enforce(routeRules, { claims, scope: scopeOfToken(claims) }, "the route's require");
+        },
       };
     },
   };
+}
+
+/** The scopes of an access token: `scope` (RFC 9068, section 2.2.3), or `scp`, a text or a list, of some providers. */
+function scopeOfToken({ scope, scp }: SessionData['claims']): string | undefined {
+  const found = scope ?? scp;
+  if (typeof found === 'string') return found;
+  return Array.isArray(found) ? found.filter((name) => typeof name === 'string').join(' ') : undefined;
 }
 
 /** The scopes of every sign-in; a provider kind may have none. */

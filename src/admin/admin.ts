@@ -10,10 +10,12 @@ import type { CallAudit } from './call-audit.ts';
 import { consolePage } from './console.ts';
 import { respondJson, type Page, type Pages } from './page.ts';
 import { mergeActivity } from './activity.ts';
+import { acceptsOpenMetrics, formatOpenMetrics, OPEN_METRICS_TYPE } from './open-metrics.ts';
 import {
   activitiesOf,
   mergeChecks,
   mergeMetrics,
+  mergeValues,
   METRICS_TYPE,
   scrapeMetrics,
   type Snapshots,
@@ -65,8 +67,13 @@ export function createAdmin(deps: {
           throw new GatewayError('internal_error', {
             detail: 'The supervisor of the workers does not respond, so their metrics are missing.',
           });
-        const all = await mergeMetrics([own, ...peers.snapshots]);
-        const text = `${all}\n${await scrapeMetrics({ responding: peers.responding + 1, missing: peers.missing })}`;
+        const all = [own, ...peers.snapshots];
+        const workers = { responding: peers.responding + 1, missing: peers.missing };
+        if (acceptsOpenMetrics(response.req.headers.accept)) {
+          response.setHeader('Content-Type', OPEN_METRICS_TYPE);
+          return void response.end(formatOpenMetrics(await mergeValues(all, workers)));
+        }
+        const text = `${await mergeMetrics(all)}\n${await scrapeMetrics(workers)}`;
         response.setHeader('Content-Type', METRICS_TYPE);
         response.end(text);
       },

@@ -1,5 +1,6 @@
 import { AggregatorRegistry, Gauge, Registry, type MetricObject } from 'prom-client';
 import type { Activity } from './activity.ts';
+import { withExemplars } from './open-metrics.ts';
 import type { Check } from './readiness.ts';
 
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -56,16 +57,37 @@ export function mergeChecks(snapshots: readonly Snapshot[]): readonly Check[] {
  * the process start time, which cannot be summed; here it is the start time of the oldest process.
  */
 export function mergeMetrics(snapshots: readonly Snapshot[]): Promise<string> {
+  return aggregated(snapshots).metrics();
+}
+
+/** The same as {@link mergeMetrics} with {@link scrapeMetrics}, as plain data, with the exemplars of all processes. */
+export async function mergeValues(
+  snapshots: readonly Snapshot[],
+  workers: ScrapedWorkers,
+): Promise<readonly MetricObject[]> {
+  const merged = await aggregated(snapshots).getMetricsAsJSON();
+  const scrape = await scrapeRegistry(workers).getMetricsAsJSON();
+  const sources = snapshots.map(({ metrics }) => metrics);
+  return [...withExemplars(merged, sources), ...scrape];
+}
+
+function aggregated(snapshots: readonly Snapshot[]) {
   const all = snapshots.map(({ metrics }) =>
     metrics.map((metric) =>
       metric.aggregator === 'omit' ? { ...metric, aggregator: 'min' as const } : metric,
     ),
   );
-  return AggregatorRegistry.aggregate(all).metrics();
+  return AggregatorRegistry.aggregate(all);
 }
 
 /** States how many workers have current metrics in a scrape. The counters of the others are those of an earlier scrape. */
-export async function scrapeMetrics(workers: { responding: number; missing: number }): Promise<string> {
+export function scrapeMetrics(workers: ScrapedWorkers): Promise<string> {
+  return scrapeRegistry(workers).metrics();
+}
+
+type ScrapedWorkers = { responding: number; missing: number };
+
+function scrapeRegistry(workers: ScrapedWorkers): Registry {
   const registry = new Registry();
   const gauge = new Gauge({
     name: 'coatcheck_workers',
@@ -75,7 +97,7 @@ export async function scrapeMetrics(workers: { responding: number; missing: numb
   });
   gauge.set({ state: 'responding' }, workers.responding);
   gauge.set({ state: 'missing' }, workers.missing);
-  return registry.metrics();
+  return registry;
 }
 
 /** What all processes remember of the last hour. */

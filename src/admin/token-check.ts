@@ -17,7 +17,7 @@ const WRONG_TOKENS_PER_MINUTE = 30;
 
 /** Counts wrong tokens. The count outlives a reload, which may replace the token. */
 export function createWrongTokenLimit(clock: () => number): FailureLimit {
-  return createFailureLimit({ perMinute: WRONG_TOKENS_PER_MINUTE, clock });
+  return createFailureLimit({ name: 'adminToken', perMinute: WRONG_TOKENS_PER_MINUTE, clock });
 }
 
 export function createTokenCheck(deps: {

@@ -45,8 +45,11 @@ const LIFETIME_SECONDS = LOGIN_LIFETIME_MS / 1000;
 /** Limits per browser: the number of pending attempts, and the total length of their cookies in characters. */
 const MAX_ATTEMPTS = 5;
 const MAX_TOTAL_LENGTH = 4_000;
-/** A longer `returnTo` goes to the store, so that five attempts fit: a proxy in front may limit all headers to 8 kB. */
-const MAX_RETURN_TO_IN_COOKIE = 64;
+/**
+ * A longer `returnTo`, or that of an attempt which is longer as JSON, goes to the store, so that the cookies of five attempts fit:
+ * a proxy in front may limit all headers to 8 kB.
+ */
+const MAX_IN_COOKIE = { returnTo: 64, attempt: 380 };
 
 const pendingLogin = z.object({
   issuer: z.string(),
@@ -90,7 +93,9 @@ export function createLoginCookies(deps: {
   /** Moves what may be long to the store. During an outage it stays in the cookie and may push out older attempts. */
   const shorten = async (whole: PendingLogin): Promise<SealedLogin> => {
     const { returnTo, stepUp, ...login } = whole;
-    if (returnTo.length <= MAX_RETURN_TO_IN_COOKIE && stepUp === undefined) return whole;
+    const isShort =
+      returnTo.length <= MAX_IN_COOKIE.returnTo && JSON.stringify(whole).length <= MAX_IN_COOKIE.attempt;
+    if (isShort && stepUp === undefined) return whole;
     const sealed = await seals.seal({ returnTo, stepUp }, LIFETIME_SECONDS);
     return store.putMarker(markerOf(login.state), sealed, LOGIN_LIFETIME_MS).then(
       () => (stepUp === undefined ? login : { ...login, stepUp: 'stored' }),

@@ -18,6 +18,8 @@ export type AuthHandlers = {
   beginDecoupled?: Handlers | undefined;
   pollDecoupled?: Handlers | undefined;
   session: RequestHandler;
+  /** Forward auth, for a proxy in front. */
+  check: RequestHandler;
   extendSession: RequestHandler;
   logout: RequestHandler;
   /** The logout notifications of an OpenID provider, sent directly or through the browser. */
@@ -57,6 +59,7 @@ export function createAuthRouter(handlers: AuthHandlers, setHeaders: SecurityHea
   serve('/callback', { get: handlers.callback });
   serve('/decoupled', { get: handlers.pollDecoupled, post: handlers.beginDecoupled });
   serve('/session', { get: handlers.session });
+  serve('/check', { get: handlers.check });
   serve('/session/extend', { post: handlers.extendSession });
   serve('/logout', { post: handlers.logout });
   serve('/backchannel-logout', { post: handlers.backchannelLogout });

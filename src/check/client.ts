@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { ResponseBodyError } from 'openid-client';
 import type { ProviderSection } from '../config/schema/provider-section.ts';
+import { createDpopKey } from '../dpop/key.ts';
 import { checkResult, type CheckResult } from '../provider/check-result.ts';
 import type { Provider, RefreshOutcome } from '../provider/provider.ts';
 import { createAudience } from '../tokens/audience.ts';
@@ -23,6 +24,8 @@ export async function checkClient(
     refreshToken: `made-up-by-coatcheck-check-${randomBytes(16).toString('hex')}`,
     subject: 'nobody',
     audience: createAudience([], []),
+    // A client that is registered for DPoP is refused without a proof (RFC 9449, section 5.2).
+    ...('dpop' in section && section.dpop === true && { dpopKey: createDpopKey() }),
     maySend: () => true,
   });
   return [resultOf(outcome, keysOf(section))];

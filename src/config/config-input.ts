@@ -216,6 +216,12 @@ export type ConfigInput = {
          */
         parameters?: Record<string, 'any' | Array<string>> | undefined;
         /**
+         * Whether every sign-in asks for the scopes and resources of all routes, so that nobody needs a
+         * step-up for what the app always uses.
+         * @defaultValue `false`
+         */
+        requestRouteScopes?: boolean | 'true' | 'false' | undefined;
+        /**
          * Rules that a person must meet to get a session at all, as in `routes[].require`; a session that no
          * longer meets them gets 403 on every route.
          * @defaultValue `[]`
@@ -231,10 +237,11 @@ export type ConfigInput = {
                */
               acrValues?: Array<string> | undefined;
               /**
-               * Scopes that an API may ask for in a step-up besides those of `provider.scopes` and
-               * `routes[].scopes`, or `any`. A challenge that names another scope passes to the page unchanged.
-               * Every route without `scopes` or `resource` of its own gets the same access token, with these scopes.
-               * @defaultValue `[]`
+               * Scopes that an API may ask for in a step-up: `any`, or a list, which adds to those of
+               * `provider.scopes` and `routes[].scopes`. A challenge that names another scope passes to the page
+               * unchanged. Every route without `scopes` or `resource` of its own gets the same access token, with
+               * these scopes: write a list, `[]` included, if you do not trust all of these APIs alike.
+               * @defaultValue `any`
                */
               scopes?: 'any' | Array<string> | undefined;
             }
@@ -405,6 +412,18 @@ export type ConfigInput = {
          * @defaultValue `[]`
          */
         resource?: Array<string> | undefined;
+        /** Callers with an access token of their own (RFC 9068) pass, without a session; none by default. */
+        bearer?:
+          | {
+              /**
+               * The issuers of such tokens, exactly as in `iss`. Their keys are found by their metadata.
+               * @defaultValue `[]`
+               */
+              issuers?: Array<string> | undefined;
+              /** The audience that such a token must have in `aud`. */
+              audience?: string;
+            }
+          | undefined;
         /**
          * The access token for the upstream: `user`, the person's; `client`, one of the gateway itself by
          * client credentials; `exchange`, one that the provider issues for the person's (RFC 8693); or `none`.
@@ -567,6 +586,16 @@ export type ConfigInput = {
          * @defaultValue `[]`
          */
         require?: Array<AccessRuleInput> | undefined;
+        /** What a proxy in front that asks `GET /auth/check` gets. */
+        forwardAuth?:
+          | {
+              /**
+               * A secret of at least 32 characters. A proxy that sends it to `GET /auth/check` as
+               * `X-Forward-Auth-Secret` also gets the access token, in `Authorization`. Without one, no proxy does.
+               */
+              authorizationSecret?: string;
+            }
+          | undefined;
         /** How the upstream learns who calls, from the claims of the session. */
         identity?:
           | {
@@ -644,6 +673,22 @@ export type ConfigInput = {
          * `session.secrets`, and the hashes change when these are rotated.
          */
         key?: string;
+      }
+    | undefined;
+  /** Traces by OpenTelemetry. */
+  telemetry?:
+    | {
+        /**
+         * `env` sends spans if the environment has `OTEL_EXPORTER_OTLP_ENDPOINT` or
+         * `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`; `off`.
+         * @defaultValue `env`
+         */
+        traces?: 'env' | 'off' | undefined;
+        /**
+         * The share of traces that the gateway begins and records, from 0 to 1.
+         * @defaultValue `1`
+         */
+        sampleRatio?: number | `${number}` | undefined;
       }
     | undefined;
   /**

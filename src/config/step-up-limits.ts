@@ -11,8 +11,8 @@ export type StepUpLimits = {
  * Reads from the configuration what an API may require in a step-up.
  *
  * SECURITY: an API chooses what it asks for. A fixed `acr_values` is what every sign-in must meet, and the order of
- * strength is unknown: an API must not replace it by a weaker one. A session's token is sent to all routes: a compromised API
- * must not widen it beyond what the operator has named.
+ * strength is unknown: an API must not replace it by a weaker one. A session's token is sent to all routes: where the operator
+ * lists the scopes of step-ups, a compromised API cannot widen it beyond these.
  */
 export function stepUpLimitsOf({
   provider,

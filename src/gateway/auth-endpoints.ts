@@ -37,6 +37,8 @@ type Deps = {
   provider: Provider;
   sessionServices: SessionServices;
   policies: InboundPolicies;
+  /** `GET /check` */
+  check: RequestHandler;
   loginUrl: string;
   redirectUri: string;
 };
@@ -133,6 +135,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
         logoutUrl: `${login.prefix}/logout`,
         clock,
       }),
+      check: deps.check,
       extendSession: createExtendSession({ sessions, originPolicy }),
       logout: createLogout({
         provider,

@@ -6,9 +6,12 @@ import { createSigningKeys, type SigningKeys } from '../crypto/signing-keys.ts';
 import { createFailureLimit } from '../http/rate-limit/failure-limit.ts';
 import { createPseudonyms } from '../crypto/pseudonyms.ts';
 import { createAudit, type Audit } from '../observability/audit.ts';
+import type { Tracing } from '../observability/tracing/tracing.ts';
 import { createLogger, type Logger } from '../observability/log.ts';
 import type { HostRegistry } from '../observability/host-registry.ts';
+import { countSignIns } from '../observability/sign-ins.ts';
 import { createClaimSelection, type ClaimSelection } from '../sessions/store/claim-selection.ts';
+import { openTracing } from './tracing.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 
 /** The dependencies that most other parts of a gateway use. */
@@ -19,6 +22,8 @@ export type Core = {
   readonly clock: () => number;
   readonly metrics: Metrics;
   readonly audit: Audit;
+  /** Undefined if the environment names no collector: then nothing of it runs. */
+  readonly tracing: Tracing | undefined;
   readonly keyRing: KeyRing;
   /** The keys of `keys`. */
   readonly signingKeys: SigningKeys;
@@ -43,21 +48,27 @@ export type CoreOverrides = {
 
 export function createCore(
   config: Config,
+  current: () => Config,
   { log = createLogger(config.log), clock = Date.now, registry }: CoreOverrides,
 ): Core {
   const claimSelection = createClaimSelection();
   claimSelection.include(claimsInUse(config));
   const keyRing = createKeyRing(config.session.secrets);
+  const metrics = createMetrics(registry);
   return {
     ...configured(config),
     claimSelection,
     log,
     clock,
-    metrics: createMetrics(registry),
-    audit: createAudit({ settings: config.audit, log, pseudonyms: createPseudonyms(keyRing), clock }),
+    metrics,
+    tracing: openTracing({ current, log, metrics }),
+    audit: countSignIns(
+      createAudit({ settings: config.audit, log, pseudonyms: createPseudonyms(keyRing), clock }),
+      metrics,
+    ),
     keyRing,
     signingKeys: createSigningKeys(config.keys),
-    forgedSeals: createFailureLimit({ perMinute: FORGED_SEALS_PER_MINUTE, clock }),
+    forgedSeals: createFailureLimit({ name: 'forgedCookies', perMinute: FORGED_SEALS_PER_MINUTE, clock }),
   };
 }
 

@@ -2,11 +2,14 @@ import type { RequestListener } from 'node:http';
 import type { Snapshots } from '../admin/snapshot.ts';
 import type { Apps } from '../app.ts';
 import { claimsWanted } from '../config/claims-in-use.ts';
+import { routeScopesOf } from '../config/route-scopes.ts';
 import { hasSameSettings } from '../config/same-settings.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createAccessLogMiddleware } from '../http/access-log.ts';
+import { createProxyTrust } from '../http/inbound/client-address.ts';
 import { createGuardMiddleware } from '../http/inbound/guard.ts';
 import { createProblemMiddleware } from '../http/problem/middleware.ts';
+import type { BreakerState } from '../observability/metrics/services.ts';
 import { createProvider } from '../provider/kinds.ts';
 import type { Provider } from '../provider/provider.ts';
 import { createUpgradePipeline, type UpgradeListener } from '../upgrade-pipeline.ts';
@@ -19,6 +22,7 @@ import { createHostSessions } from './host-sessions.ts';
 import { createInboundPolicies } from './inbound-policies.ts';
 import { createRequestHandlers, createRouting, type Routing } from './request-handlers.ts';
 import { createSessionServices, type SessionServices } from './session-services.ts';
+import { withRequestSpans } from './tracing.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** The parts of a gateway that follow one configuration. A reload creates the next generation and swaps it in. */
@@ -31,6 +35,8 @@ export type Generation = {
   readonly upgrade: UpgradeListener;
   readonly admin: RequestListener;
   readonly hostSessions: HostSessions;
+  /** Its circuit breakers, for metrics. */
+  readonly breakers: () => readonly BreakerState[];
   /** What the reusable parts were created with. */
   readonly settings: { readonly provider: unknown; readonly sessions: unknown; readonly routes: unknown };
 };
@@ -53,20 +59,22 @@ export function createGenerations(deps: {
 }): Generations {
   const { backends, shared, apps, snapshots } = deps;
 
-  const providerOf: Generations['providerOf'] = ({ config, signingKeys, clock, log, metrics }, former) => {
+  const providerOf: Generations['providerOf'] = (core, former) => {
+    const { config, signingKeys, clock, log, metrics, tracing } = core;
     const settings = {
       config: config.provider,
       redirectUri: redirectUriOf(config),
       sessionClaims: claimsWanted(config),
+      routeScopes: routeScopesOf(config),
       refreshTimeoutMs: config.refresh.timeout,
     };
     if (former !== undefined && hasSameSettings(settings, former.settings.provider))
       return { provider: former.provider, settings };
-    return { provider: createProvider({ ...settings, signingKeys, clock, log, metrics }), settings };
+    return { provider: createProvider({ ...settings, signingKeys, clock, log, metrics, tracing }), settings };
   };
 
   const create: Generations['create'] = (core, { provider, settings: providerSettings }, former) => {
-    const { config, log, secure } = core;
+    const { config, log, metrics, secure } = core;
     const { prefix } = config.login;
     const redirectUri = redirectUriOf(config);
     // The key ring and the cache follow the configuration by themselves.
@@ -91,10 +99,11 @@ export function createGenerations(deps: {
       redirectLogin: provider.redirectLogin,
     });
     const { guard, accessLog, problems, navigationErrors } = policies;
-    const handlers = createRequestHandlers(core, shared, routing, sessionServices, policies);
+    const handlers = createRequestHandlers(core, shared, routing, sessionServices, policies, loginUrl);
+    const isTrustedPeer = createProxyTrust(config.trustProxy, config.listen.socketPath);
     const app = apps.create({
-      accessLog: createAccessLogMiddleware(accessLog),
-      guard: createGuardMiddleware(guard),
+      accessLog: createAccessLogMiddleware(accessLog, metrics),
+      guard: withRequestSpans(core.tracing, isTrustedPeer, createGuardMiddleware(guard)),
       authPrefix: prefix,
       auth: createAuthEndpoints({
         core,
@@ -102,12 +111,13 @@ export function createGenerations(deps: {
         provider,
         sessionServices,
         policies,
+        check: handlers.check,
         loginUrl,
         redirectUri,
       }),
       api: handlers.api,
       spa: handlers.spa,
-      problem: createProblemMiddleware({ problems, navigationErrors, log }),
+      problem: createProblemMiddleware({ problems, navigationErrors, log, metrics }),
     });
     const upgrade = createUpgradePipeline({
       guard,
@@ -116,6 +126,7 @@ export function createGenerations(deps: {
       problems,
       accessLog,
       log,
+      metrics,
     });
     const admin = createAdminListener({
       core,
@@ -126,7 +137,19 @@ export function createGenerations(deps: {
       snapshots,
     });
     const hostSessions = createHostSessions(core, sessionServices);
-    return { core, provider, sessionServices, routing, app, upgrade, admin, hostSessions, settings };
+    const breakers = () => [...sessionServices.breakers(), ...handlers.breakers()];
+    return {
+      core,
+      provider,
+      sessionServices,
+      routing,
+      app,
+      upgrade,
+      admin,
+      hostSessions,
+      breakers,
+      settings,
+    };
   };
 
   return { providerOf, create };

@@ -1,13 +1,19 @@
 import type { RequestHandler } from 'express';
 import { stepUpLimitsOf } from '../config/step-up-limits.ts';
+import { createAccessTokenVerifier } from '../provider/bearer/access-token-verifier.ts';
+import { createIssuerFetch } from '../provider/bearer/issuer-fetch.ts';
+import type { BreakerState } from '../observability/metrics/services.ts';
 import { createIdentities } from '../access/identities.ts';
+import { createProxyTrust } from '../http/inbound/client-address.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
 import type { AccessChecks, Identities } from '../proxy/access-checks.ts';
 import { createApi } from '../proxy/api-handler.ts';
+import { createForwardAuth } from '../proxy/forward-auth.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
 import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
+import { createBearerCallers } from '../proxy/tokens/bearer-callers.ts';
 import { createRouteTokens, ownAudienceOf } from '../proxy/tokens/route-tokens.ts';
 import { createAuthorizations } from '../proxy/upstream/authorization.ts';
 import { createForwarder } from '../proxy/upstream/forwarder.ts';
@@ -16,20 +22,26 @@ import { createUpstreams, type Upstreams } from '../proxy/upstream/pools.ts';
 import { createRouteServers } from '../proxy/upstream/server-selection.ts';
 import { createUpgradeRelay } from '../proxy/websocket/relay.ts';
 import { createUpgrades } from '../proxy/websocket/upgrade-handler.ts';
+import { cookieName } from '../sessions/cookie.ts';
 import { createDevServer } from '../spa/dev-server.ts';
 import { createSpaFiles } from '../spa/files.ts';
 import type { UpgradeStep } from '../upgrade-pipeline.ts';
 import type { Core } from './core.ts';
 import type { InboundPolicies } from './inbound-policies.ts';
 import type { SessionServices } from './session-services.ts';
+import { withLookupSpans } from './tracing.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** The handlers of API requests, upgrades and the app's own files, for the two pipelines. */
 export type RequestHandlers = {
   readonly api: RequestHandler;
+  /** `GET /auth/check` */
+  readonly check: RequestHandler;
   readonly spa: RequestHandler;
   readonly apiUpgrade: UpgradeStep;
   readonly spaUpgrade: UpgradeStep;
+  /** The breakers of the routes, for metrics. */
+  readonly breakers: () => readonly BreakerState[];
 };
 
 /** The routes and the connections to their upstreams. */
@@ -45,9 +57,11 @@ export function createRequestHandlers(
   { routes, upstreams }: Routing,
   sessionServices: SessionServices,
   policies: InboundPolicies,
+  loginUrl: string,
 ): RequestHandlers {
-  const { config, secure, signingKeys, clock, log, metrics } = core;
-  const { sessions, refresher, stepUpLinks, clientTokens, exchangedTokens, issuer } = sessionServices;
+  const { config, secure, signingKeys, clock, log, metrics, tracing } = core;
+  const { refresher, stepUpLinks, clientTokens, exchangedTokens, issuer } = sessionServices;
+  const sessions = withLookupSpans(tracing, sessionServices.sessions);
   const { access, accessLog, originPolicy, rateLimits } = policies;
   const { baseUrl, provider, spa } = config;
   const { endWatcher, concurrencyLimit, tunnels, eventStreams, writeBatch } = shared;
@@ -69,6 +83,16 @@ export function createRequestHandlers(
       exchangedTokens,
       client: [issuer, 'clientId' in provider ? String(provider.clientId) : ''],
     }),
+    bearerCallers: createBearerCallers({
+      verifier: createAccessTokenVerifier({
+        fetch: createIssuerFetch(provider),
+        timeoutMs: provider.timeout,
+        clock,
+      }),
+      sessionCookie: cookieName('coatcheck', secure),
+      invalidTokens: shared.invalidTokens,
+      log,
+    }),
     stepUpLinks,
     limits: createRouteLimits(routes.all, rateLimits),
     accessChecks,
@@ -82,6 +106,7 @@ export function createRequestHandlers(
   const servers = createRouteServers(routes.all, { clock, log });
   const authorizations = createAuthorizations(clock);
   const forwarder = createForwarder({
+    tracing,
     routes,
     upstreams,
     servers,
@@ -111,6 +136,7 @@ export function createRequestHandlers(
     identities,
     actionOn,
     authorizations,
+    clock,
     metrics,
     baseUrl,
   });
@@ -133,8 +159,17 @@ export function createRequestHandlers(
       stepUpLinks,
       log,
     }),
+    check: createForwardAuth({
+      routes,
+      originPolicy,
+      tokenResolver,
+      identities,
+      isFromTrustedProxy: createProxyTrust(config.trustProxy, config.listen.socketPath),
+      loginUrl,
+    }),
     spa: devServer?.handler ?? files ?? ((_request, _response, next) => next()),
     apiUpgrade: upgrades.open,
     spaUpgrade: devServer?.upgrade ?? (async () => false),
+    breakers: forwarder.breakers,
   };
 }

@@ -1,6 +1,7 @@
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
 import type { Provider } from '../provider/provider.ts';
 import { createCircuitBreaker } from '../concurrency/circuit-breaker.ts';
+import type { BreakerState } from '../observability/metrics/services.ts';
 import { createClientTokens, type ClientTokens } from '../grants/client-tokens.ts';
 import { createExchangedTokens, type ExchangedTokens } from '../grants/exchanged-tokens.ts';
 import { createGrantCall } from '../grants/grant-call.ts';
@@ -15,6 +16,7 @@ import { createTickets, type Tickets } from '../sessions/ticket.ts';
 import { refreshWaits, spendMarkMs } from '../timing.ts';
 import type { Core } from './core.ts';
 import type { Backends } from './backends.ts';
+import { withRefreshSpans } from './tracing.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** Sessions and their token refreshes. */
@@ -23,6 +25,8 @@ export type SessionServices = {
   readonly sessions: Sessions;
   readonly refresher: TokenRefresher;
   readonly stepUpLinks: StepUpLinks;
+  /** The breaker of the token endpoint, for metrics. */
+  readonly breakers: () => readonly BreakerState[];
   /** The tokens of the gateway itself, and exchanged ones; undefined for a provider that issues none. */
   readonly clientTokens: ClientTokens | undefined;
   readonly exchangedTokens: ExchangedTokens | undefined;
@@ -36,7 +40,7 @@ export function createSessionServices(
   shared: SharedState,
   provider: Provider,
 ): SessionServices {
-  const { config, keyRing, forgedSeals, claimSelection, secure, clock, log, metrics, audit } = core;
+  const { config, keyRing, forgedSeals, claimSelection, secure, clock, log, metrics, audit, tracing } = core;
   const { store, locks, sharedTokens } = backends;
   const { cache, revocations, pendingWrites, refreshes, clientTokenRenewals, backgroundTasks } = shared;
   const { session, refresh } = config;
@@ -71,20 +75,22 @@ export function createSessionServices(
   const refresher = createTokenRefresher({
     issuer: provider.issuer,
     sessions,
-    callTokenEndpoint: createTokenEndpointCall({
-      provider,
-      breaker,
-      semaphore,
-      retries: refresh.retries,
-      clock,
-      log,
-      metrics,
+    ...withRefreshSpans(tracing, {
+      callTokenEndpoint: createTokenEndpointCall({
+        provider,
+        breaker,
+        semaphore,
+        retries: refresh.retries,
+        clock,
+        log,
+        metrics,
+      }),
+      locks,
+      refreshes,
     }),
-    locks,
     breaker,
     sessionLimit: createSlidingWindow({ perMinute: refresh.maxPerMinute, clock }),
     suppression,
-    refreshes,
     backgroundTasks,
     ahead: refresh.ahead,
     lockWaitMs,
@@ -117,5 +123,14 @@ export function createSessionServices(
   const exchangedTokens =
     grants && createExchangedTokens({ ...grants, sessions, refresher, suppression, refreshes });
   const { issuer } = provider;
-  return { tickets, sessions, refresher, stepUpLinks, clientTokens, exchangedTokens, issuer };
+  return {
+    tickets,
+    sessions,
+    refresher,
+    stepUpLinks,
+    clientTokens,
+    exchangedTokens,
+    issuer,
+    breakers: () => [{ breaker: 'token_endpoint', isOpen: breaker.pauseMs() > 0 }],
+  };
 }

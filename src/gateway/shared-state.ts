@@ -3,7 +3,7 @@ import { createSingleFlight, type SingleFlight } from '../concurrency/single-fli
 import { createTaskTracker, type TaskTracker } from '../concurrency/task-tracker.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { createConnectionStates, type ConnectionStates } from '../http/inbound/guard.ts';
-import type { FailureLimit } from '../http/rate-limit/failure-limit.ts';
+import { createFailureLimit, type FailureLimit } from '../http/rate-limit/failure-limit.ts';
 import { createRateLimits, type RateLimits } from '../http/rate-limit/rate-limit.ts';
 import type { Renewal } from '../grants/client-tokens.ts';
 import { createWriteBatch, type WriteBatch } from '../performance/write-batch.ts';
@@ -35,11 +35,16 @@ export type SharedState = {
   readonly rateLimits: RateLimits;
   readonly concurrencyLimit: ConcurrencyLimit;
   readonly wrongAdminTokens: FailureLimit;
+  /** Counts access tokens of callers that are not valid. */
+  readonly invalidTokens: FailureLimit;
   readonly routeSlots: (routes: readonly Route[]) => RouteSlots;
   readonly tunnels: Tunnels;
   readonly eventStreams: EventStreams;
   readonly writeBatch: WriteBatch;
 };
+
+/** How many access tokens that are not valid one address may send in a minute to one process. */
+const INVALID_TOKENS_PER_MINUTE = 60;
 
 /** `current` gives the configuration and the provider in force. */
 export function createSharedState(
@@ -73,6 +78,11 @@ export function createSharedState(
     rateLimits: createRateLimits({ rateCounters, clock }),
     concurrencyLimit: createConcurrencyLimit(),
     wrongAdminTokens: createWrongTokenLimit(clock),
+    invalidTokens: createFailureLimit({
+      name: 'invalidTokens',
+      perMinute: INVALID_TOKENS_PER_MINUTE,
+      clock,
+    }),
     routeSlots: createRouteSlots(),
     tunnels: createTunnels(),
     eventStreams: createEventStreams(),

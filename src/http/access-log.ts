@@ -10,9 +10,12 @@ export function createAccessLog(deps: { log: Logger; metrics: Metrics; clock: ()
   const { log, metrics, clock } = deps;
   return (method = '', status, context) => {
     const durationMs = clock() - context.startedAtMs;
-    metrics.request(context.route, method, status, durationMs / 1000);
-    const { requestId, route, target, clientAddress } = context;
-    log.info({ requestId, method, path: target.path, route, status, durationMs, clientAddress }, 'request');
+    metrics.request(context.route, method, status, durationMs / 1000, context.traceId);
+    const { requestId, traceId, route, target, clientAddress } = context;
+    log.info(
+      { requestId, traceId, method, path: target.path, route, status, durationMs, clientAddress },
+      'request',
+    );
   };
 }
 
@@ -20,9 +23,14 @@ export function createAccessLog(deps: { log: Logger; metrics: Metrics; clock: ()
 const CLIENT_CLOSED_REQUEST = 499;
 
 /** Runs before the guard, so that requests the guard rejects are counted too. */
-export function createAccessLogMiddleware(accessLog: AccessLog): RequestHandler {
+export function createAccessLogMiddleware(
+  accessLog: AccessLog,
+  metrics: Pick<Metrics, 'requestBegan' | 'requestEnded'>,
+): RequestHandler {
   return function logRequest(request, response, next) {
+    metrics.requestBegan();
     response.once('close', () => {
+      metrics.requestEnded();
       const { context } = response.locals;
       if (context === undefined) return;
       accessLog(request.method, response.headersSent ? response.statusCode : CLIENT_CLOSED_REQUEST, context);

@@ -10,6 +10,9 @@ export const usage = `coatcheck: a token gateway for single-page apps
   coatcheck [--config FILE] [--watch]       run the gateway; with --watch, reload when the file or a file it names changes
   coatcheck [--config FILE] --check         validate the file, test what it names, print a report, and exit
   coatcheck [--config FILE] --print-config  print the file with every default, without secrets, and exit
+  coatcheck --explain-access FILE --claims CLAIMS.json PATH
+                                            print which route and which rule decide on PATH for these claims; exits with
+                                            0 when it is allowed, else with ${EXIT_FAILURE}
   coatcheck --version                       print the versions of the gateway and of Node.js, and exit
 
 Without --config, the environment configures the gateway: ISSUER, CLIENT_ID, CLIENT_SECRET, SESSION_SECRET, UPSTREAM.
@@ -21,6 +24,11 @@ export type Arguments = {
   readonly config: string;
   readonly check: boolean;
   readonly 'print-config': boolean;
+  /** The configuration file to explain. */
+  readonly 'explain-access'?: string | undefined;
+  readonly claims?: string | undefined;
+  /** The path to explain. */
+  readonly path?: string | undefined;
   readonly watch: boolean;
   readonly version: boolean;
   readonly help: boolean;
@@ -29,17 +37,30 @@ export type Arguments = {
 /** Parses the command line. On invalid arguments, prints the usage and returns undefined. */
 export function readArguments(): Arguments | undefined {
   try {
-    const { values } = parseArgs({
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
       options: {
         config: { type: 'string', default: DEFAULT_CONFIG },
         check: { type: 'boolean', default: false },
         'print-config': { type: 'boolean', default: false },
+        'explain-access': { type: 'string' },
+        claims: { type: 'string' },
         watch: { type: 'boolean', default: false },
         version: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });
-    return values;
+    const [path, ...others] = positionals;
+    const isExplaining = values['explain-access'] !== undefined;
+    if (
+      others.length > 0 ||
+      (path !== undefined) !== isExplaining ||
+      (values.claims !== undefined) !== isExplaining
+    )
+      throw new TypeError(
+        'expected --claims FILE and one path with --explain-access, and neither without it',
+      );
+    return { ...values, path };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     console.error(`${message}\n\n${usage}`);

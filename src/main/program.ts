@@ -7,6 +7,7 @@ import { describeConfig, loadConfig } from '../provider/read-config.ts';
 import { VERSION } from '../version.ts';
 import { configOfWorker } from '../workers/worker.ts';
 import { readArguments, usage } from './arguments.ts';
+import { explainAccess, readClaims } from './explain-access.ts';
 import { EXIT_CONFIG, EXIT_FAILURE } from './exit-codes.ts';
 import { run } from './run.ts';
 
@@ -27,6 +28,13 @@ export async function main(): Promise<void> {
   }
   if (args['print-config']) {
     process.stdout.write(orExit(args.config, describeConfig));
+    return;
+  }
+  const { 'explain-access': explained, claims, path } = args;
+  if (explained !== undefined && claims !== undefined && path !== undefined) {
+    const explanation = explainAccess(orExit(explained, loadConfig), readClaims(claims), path);
+    console.log(explanation.lines.join('\n'));
+    if (!explanation.isAllowed) process.exitCode = EXIT_FAILURE;
     return;
   }
   if (cluster.isWorker) return run(await configOfWorker(), args);

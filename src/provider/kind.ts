@@ -6,8 +6,10 @@ import type {
   ProviderSection,
   ProviderSectionKind,
 } from '../config/schema/provider-section.ts';
+import type { RouteScopes } from '../config/route-scopes.ts';
 import type { SigningKeys } from '../crypto/signing-keys.ts';
 import type { Logger } from '../observability/log.ts';
+import type { Tracing } from '../observability/tracing/tracing.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Provider } from './provider.ts';
 
@@ -18,6 +20,8 @@ export type ProviderDeps<Section> = {
   redirectUri: string;
   /** The claims that sessions show to the page. */
   sessionClaims: readonly string[];
+  /** What every sign-in asks for besides the scopes of the section. */
+  routeScopes?: RouteScopes;
   /** How long one refresh may take; every other call may take `config.timeout`. */
   refreshTimeoutMs: number;
   /** The keys of `keys`. */
@@ -25,6 +29,7 @@ export type ProviderDeps<Section> = {
   clock: () => number;
   log: Logger;
   metrics: Metrics;
+  tracing?: Tracing | undefined;
 };
 
 /** A provider kind for sections of its `type` only. */

@@ -17,6 +17,8 @@ export function createRedirectLogin(deps: {
   client: () => Promise<oauth.Configuration>;
   /** Parameters of every authorization request in addition to those from the page. */
   parameters: Readonly<Record<string, string>>;
+  /** Resources of every authorization request besides that of `parameters` (RFC 8707). */
+  resources?: readonly string[];
   /** `openid`: sends a nonce, and compares the `iss` that comes back (RFC 9207). */
   protocol: 'openid' | 'oauth2';
   /** Binds the tokens to a key, where the configuration asks for it. */
@@ -38,7 +40,7 @@ export function createRedirectLogin(deps: {
   ) => Promise<SignIn>;
   clock: () => number;
 }): RedirectLogin {
-  const { issuer, redirectUri, parameters, dpop, readSignIn, clock } = deps;
+  const { issuer, redirectUri, parameters, resources = [], dpop, readSignIn, clock } = deps;
   const { buildUrl = async (client, request) => oauth.buildAuthorizationUrl(client, request) } = deps;
   const failure = (cause: unknown, { stepUp }: Pick<LoginAttempt, 'stepUp'>, endpoint?: string) =>
     stepUp === undefined ? loginFailure(cause, endpoint) : stepUpFailure(cause, endpoint);
@@ -77,6 +79,8 @@ export function createRedirectLogin(deps: {
         ...(stepUp === undefined ? {} : { stepUp: withFixedAcr(stepUp) }),
       };
       const request = withStepUp({ ...parameters, ...requested }, stepUp);
+      for (const resource of resources)
+        if (!request.has('resource', resource)) request.append('resource', resource);
       const own = {
         redirect_uri: redirectUri,
         state: attempt.state,
@@ -105,8 +109,9 @@ export function createRedirectLogin(deps: {
       const dpopKey = attempt.dpopKey ?? dpop?.createKey()?.secret;
       try {
         const checks = { expectedState: attempt.state, pkceCodeVerifier: attempt.codeVerifier };
-        // With the resources of a step-up, the one of every sign-in must be named.
-        const { resource } = attempt.stepUp?.resources.length ? parameters : {};
+        // With further resources, of a step-up or of routes, the one of every sign-in must be named.
+        const hasFurther = resources.length > 0 || (attempt.stepUp?.resources.length ?? 0) > 0;
+        const { resource } = hasFurther ? parameters : {};
         const json = await oauth.authorizationCodeGrant(
           config,
           await withParameters(callback),

@@ -1,3 +1,4 @@
+import type { RouteScopes } from '../config/route-scopes.ts';
 import type { StepUpRequirement } from '../errors.ts';
 
 type Parameters = Readonly<Record<string, string>>;
@@ -28,4 +29,9 @@ export function withStepUp(parameters: Parameters, stepUp: StepUpRequirement | u
 function withLogin(prompt: string | null): string {
   const others = prompt?.split(' ').filter((value) => value !== 'none') ?? [];
   return [...new Set(['login', ...others])].join(' ');
+}
+
+/** The scopes of every sign-in: the configured ones, and those of the routes where it asks for them. */
+export function withRouteScopes(scopes: readonly string[], ofRoutes: RouteScopes | undefined): string[] {
+  return [...new Set([...scopes, ...(ofRoutes?.scopes ?? [])])];
 }

@@ -4,8 +4,11 @@ import type { Route } from './routes.ts';
 /** The rules of a route; undefined for a route without any. */
 export type AccessChecks = (route: Route) => RouteAccess | undefined;
 
-/** Throws `not_allowed` when the current claims or scopes of a session do not meet a rule. */
-export type RouteAccess = { check(session: SessionView): void };
+/** Both throw `not_allowed`: when a session does not meet a rule, or the claims of a caller's own access token. */
+export type RouteAccess = {
+  check(session: SessionView): void;
+  checkToken(claims: Readonly<Record<string, unknown>>): void;
+};
 
 /** How a route tells its upstream who calls; undefined for a route that does not. */
 export type Identities = (route: Route) => RouteIdentity | undefined;

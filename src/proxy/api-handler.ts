@@ -11,6 +11,7 @@ import type { SessionBoundResponses } from './response/session-bound.ts';
 import type { Forwarder } from './upstream/forwarder.ts';
 import { openRequestBody } from './request/body.ts';
 import type { Route, Routes } from './routes.ts';
+import { bringsToken } from './tokens/bearer-callers.ts';
 import type { Caller } from './tokens/caller.ts';
 import { explainUpstreamFailure } from './upstream/errors.ts';
 
@@ -49,8 +50,9 @@ export function createApi(deps: {
     checkMethod(request, route);
     checkDestination(request);
     // A route that gets no credential of the browser has nothing that another site could misuse.
-    if (route.config.auth !== 'none' || route.config.cookies.toUpstream.length > 0)
-      originPolicy.checkRequest(request);
+    // Neither has one with a token of its own: a page of another site cannot add `Authorization` without a preflight.
+    const isWithoutCredential = route.config.auth === 'none' && route.config.cookies.toUpstream.length === 0;
+    if (!isWithoutCredential && !bringsToken(route, request)) originPolicy.checkRequest(request);
 
     let leaveLimit: (() => void) | undefined;
     let caller: Caller | undefined;

@@ -2,7 +2,7 @@ import { GatewayError } from '../errors.ts';
 import { clientNetwork } from '../http/inbound/client-network.ts';
 import type { RequestContext } from '../http/inbound/request-context.ts';
 import type { Route } from './routes.ts';
-import type { Caller } from './tokens/caller.ts';
+import { limitName, type Caller } from './tokens/caller.ts';
 
 /** Limits the concurrent requests and WebSockets on a route, per session or, without a session, per client network. */
 export type ConcurrencyLimit = {
@@ -18,13 +18,14 @@ export function createConcurrencyLimit(): ConcurrencyLimit {
   return {
     enter({ config }, caller, { clientAddress }) {
       if (config.maxConcurrent === 0) return doNothing;
-      const client = caller?.session?.key ?? clientNetwork(clientAddress);
+      const client = limitName(caller) ?? clientNetwork(clientAddress);
       const key = `${config.path} ${client}`;
       const count = counts.get(key) ?? 0;
       if (count >= config.maxConcurrent)
         throw new GatewayError('rate_limited', {
           detail: 'Too many concurrent requests. Wait for one to finish.',
           retryAfterSeconds: 1,
+          limit: 'maxConcurrent',
         });
       counts.set(key, count + 1);
       return () => {

@@ -18,6 +18,8 @@ export type Route = {
   readonly methods: ReadonlySet<string>;
   /** The scopes and resource that the access token must cover. */
   readonly audience: Audience;
+  /** True when callers with an access token of their own pass. */
+  readonly acceptsBearer: boolean;
   /** Maps a validated path that matched this route to the upstream's path. It only joins strings and parses nothing. */
   upstreamPath(path: string): string;
 };
@@ -111,6 +113,7 @@ function createRoute(config: RouteConfig): Route {
     servers: [serverOf(first), ...others.map(serverOf)],
     methods: new Set(config.methods),
     audience: createAudience(config.scopes, config.resource),
+    acceptsBearer: config.bearer.issuers.length > 0,
     upstreamPath(path) {
       if (prefixLength === 0) return base + path;
       // SECURITY: without its prefix "/api//x" would read as a host, so exactly one slash leads.

@@ -10,6 +10,7 @@ import type { AccessChecks } from './access-checks.ts';
 import type { RouteLimits } from './request/rate-limits.ts';
 import type { Route } from './routes.ts';
 import type { Caller } from './tokens/caller.ts';
+import { bringsToken, type BearerCallers } from './tokens/bearer-callers.ts';
 import type { RouteTokens } from './tokens/route-tokens.ts';
 
 /** Finds what to forward a request with. */
@@ -31,17 +32,29 @@ export function createTokenResolver(deps: {
   sessions: Sessions;
   refresher: TokenRefresher;
   routeTokens: RouteTokens;
+  bearerCallers: BearerCallers;
   stepUpLinks: StepUpLinks;
   limits: RouteLimits;
   accessChecks: AccessChecks;
 }): TokenResolver {
-  const { sessions, refresher, routeTokens, stepUpLinks, limits, accessChecks } = deps;
+  const { sessions, refresher, routeTokens, bearerCallers, stepUpLinks, limits, accessChecks } = deps;
   const anonymous = (route: Route) =>
     route.config.token === 'user' ? undefined : routeTokens.of(route, undefined);
+
+  /** A caller with a token of its own: that is sent, or what the route has instead. */
+  const resolveBearer = async (request: IncomingMessage, route: Route, context: RequestContext) => {
+    const { claims, ...caller } = await bearerCallers.admit(request, route, context);
+    await limits(route)?.caller(caller.name);
+    accessChecks(route)?.checkToken(claims);
+    if (route.config.token === 'user') return caller;
+    const { accessToken, renewal } = (await routeTokens.of(route, undefined)) ?? {};
+    return { ...caller, accessToken, renewal };
+  };
 
   return {
     async resolve(request, route, context) {
       const { config, audience } = route;
+      if (bringsToken(route, request)) return resolveBearer(request, route, context);
       const limit = limits(route);
       if (config.auth === 'none') {
         await limit?.client(context);

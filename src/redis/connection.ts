@@ -86,6 +86,7 @@ export function createRedisConnection(deps: {
   };
 
   const run: RedisConnection['run'] = async (operation, action) => {
+    const startedAtMs = performance.now();
     try {
       if (client.status !== 'ready') await waitForConnection();
       corkNextWrites();
@@ -101,6 +102,8 @@ export function createRedisConnection(deps: {
         retryAfterSeconds: 1,
         cause,
       });
+    } finally {
+      metrics.storeOperation(operation, (performance.now() - startedAtMs) / 1000);
     }
   };
 

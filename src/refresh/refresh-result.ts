@@ -1,7 +1,7 @@
 import { GatewayError, stepUpRequired } from '../errors.ts';
 import type { Audit } from '../observability/audit.ts';
 import type { Logger } from '../observability/log.ts';
-import type { RefreshOutcomeLabel } from '../observability/metrics.ts';
+import type { RefreshOutcomeLabel } from '../observability/metrics/sessions.ts';
 import { sessionExpired } from '../sessions/no-session.ts';
 import type { Sessions } from '../sessions/service.ts';
 import { personOf, type SessionRecord, type SessionView } from '../sessions/session.ts';

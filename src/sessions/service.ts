@@ -153,6 +153,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
         throw loginRefused('the provider ended this session during the sign-in; sign in again');
       }
       metrics.sessionStarted();
+      // Its idle limit is new, so that no request extends it in the first minute.
+      metrics.sessionUsed(Infinity);
       log.info({ session: key }, 'session started');
       const replaced = new Set<string>();
       for (const earlierKey of replaces)

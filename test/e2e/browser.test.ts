@@ -6,6 +6,8 @@ import { isTrouble } from '../../demo/log-line.ts';
 import { startChromium } from '../../testkit/browsers/chromium.ts';
 import { type TokenRecorder, recordTokens } from '../../testkit/secrets/token-recorder.ts';
 
+const patiently = { timeout: 20_000 };
+
 /** Anything with the shape of a JSON Web Token. */
 const jwt = /eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}/;
 
@@ -84,8 +86,8 @@ describe('the complete flow in a browser with a provider that issues one-time re
   it('continues when the API rejects the current token before its expiry', async () => {
     const before = await figure('tokens');
     await page.click('#reject');
-    await expect.poll(() => figure('tokens')).toBe(before + 1);
-    await expect.poll(() => page.locator('#answer-line').innerText()).toContain('refreshed early');
+    await expect.poll(() => figure('tokens'), patiently).toBe(before + 1);
+    await expect.poll(() => page.locator('#answer-line').innerText(), patiently).toContain('refreshed early');
     expect(await figure('failed')).toBe(0);
     await page.click('#stream');
   });

@@ -50,6 +50,22 @@ describe.each(documents)('%s', (path) => {
     expect(shown.filter((code) => !errorCodes().has(code ?? ''))).toEqual([]);
   });
 
+  it('names only existing keys of the configuration', () => {
+    const keys = new Set(pageOf('docs/configuration.md').spans);
+    const sections =
+      'provider|session|login|csrf|refresh|rateLimit|routes\\[\\]|spa|log|audit|telemetry|admin|tls';
+    const named = page.spans.flatMap(
+      (span) => new RegExp(`^(?:${sections})\\.[a-zA-Z.]+(?=$|:)`).exec(span)?.[0] ?? [],
+    );
+    // Below these, any name is allowed.
+    const maps = ['provider.authorizationParams', 'login.parameters'];
+    const isKey = (name: string) =>
+      keys.has(name) ||
+      maps.some((map) => name.startsWith(`${map}.`)) ||
+      [...keys].some((key) => key.startsWith(`${name}.`));
+    expect(named.filter((name) => !isKey(name))).toEqual([]);
+  });
+
   test.each(
     page.blocks.filter(({ text }) => text.startsWith('# coatcheck.yaml\n')).map(({ text }) => [text]),
   )('contains an example that is a valid configuration: %#', (yaml) => {
@@ -144,9 +160,7 @@ describe('docs/operations.md', () => {
   it('docs/operations.md names only existing metrics', async () => {
     const named = Array.from(text.matchAll(/\bcoatcheck_\w+/g), ([name]) => name.replace(/_bucket$/, ''));
     const known = (await ownMetrics()).map(([name]) => name);
-    expect(
-      named.filter((name) => !known.includes(name) && !/^coatcheck_(?:process|nodejs)_$/.test(name)),
-    ).toEqual([]);
+    expect(named.filter((name) => !known.includes(name))).toEqual([]);
   });
 
   it('docs/operations.md quotes only log messages that exist', () => {
@@ -207,7 +221,7 @@ function browserEndpoints(): string[] {
   };
   const mySessions = { list: none, endOne: none, endOthers: none };
   const router = createAuthRouter(
-    { ...ways, session: none, extendSession: none, logout: none, mySessions, jwks: none },
+    { ...ways, session: none, check: none, extendSession: none, logout: none, mySessions, jwks: none },
     none,
   );
   return router.stack.flatMap(({ route }) =>
@@ -225,12 +239,20 @@ async function ownMetrics(): Promise<[string, string, string[]][]> {
   metrics.upstream401('passed');
   metrics.sessionEnded('logout');
   metrics.storeError('load');
+  metrics.storeOperation('load', 1);
+  metrics.upstreamResponse('/api', 1);
+  metrics.rateLimited('login');
+  metrics.readFrom({
+    openWebSockets: () => 0,
+    storeKeys: () => 0,
+    breakers: () => [{ breaker: 'token_endpoint', isOpen: false }],
+  });
   const all = await metrics.registry.getMetricsAsJSON();
   const ofScrape = await scrapeMetrics({ responding: 1, missing: 0 });
   const [, name = '', type = ''] = /^# TYPE (\w+) (\w+)$/m.exec(ofScrape) ?? [];
   const [, label = ''] = /\{(\w+)=/.exec(ofScrape) ?? [];
   const own = all
-    .filter(({ name }) => !/^coatcheck_(?:process|nodejs)_/.test(name))
+    .filter(({ name }) => !/^(?:process|nodejs)_/.test(name))
     .map(
       ({ name, type, values }) =>
         [name, String(type), Object.keys(values[0]?.labels ?? {}).filter((each) => each !== 'le')] satisfies [

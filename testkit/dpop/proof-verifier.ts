@@ -39,8 +39,8 @@ export type ProofVerifier = {
   verify(proof: string | undefined, request: ProvenRequest): Promise<string>;
 };
 
-/** How far the time of a proof may be off, in milliseconds. */
-const SKEW_MS = 5_000;
+/** How far the time of a proof may be off, in milliseconds: more than a slow machine delays a request. */
+const SKEW_MS = 120_000;
 
 export function createProofVerifier({ clock = Date.now }: { clock?: () => number } = {}): ProofVerifier {
   const seen = new Set<string>();

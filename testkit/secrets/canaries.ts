@@ -3,7 +3,8 @@ import { createKeyRing, type KeyPurpose } from '../../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../../src/crypto/sealed-cookie.ts';
 
 /** A place that is searched for secrets. */
-export type Place = 'the browser' | 'the log' | 'the metrics' | 'Redis' | 'the output of the program';
+export type Place =
+  'the browser' | 'the log' | 'the metrics' | 'Redis' | 'the output of the program' | 'the spans';
 
 /** Searches for the secrets of a test file wherever they must not appear. */
 export type Canaries = {

@@ -3,7 +3,7 @@ import { pageParameterName } from '../values/authorization-parameter.ts';
 import { errorPageFile } from '../values/error-page.ts';
 import { localPath, pathPrefixBelowRoot } from '../values/path.ts';
 import { accessRules } from './access/rule.ts';
-import { shaped } from '../values/scalar.ts';
+import { flag, shaped } from '../values/scalar.ts';
 import { section } from './declaration/section.ts';
 
 const expectedValues = 'expected any, or a list of values; put quotes around a number';
@@ -60,6 +60,11 @@ export const loginSchema = section({
       see: '[`GET /auth/login`](endpoints.md#get-authlogin)',
       example: { prompt: ['login', 'select_account', 'create'], ui_locales: 'any', max_age: 'any' },
     }),
+  requestRouteScopes: flag().prefault(false).meta({
+    description:
+      'Whether every sign-in asks for the scopes and resources of all routes, so that nobody needs a step-up for what the app always uses.',
+    see: '[Scopes and resources of routes](providers.md#scopes-and-resources-of-routes)',
+  }),
   require: accessRules()
     .prefault([])
     .meta({
@@ -80,12 +85,12 @@ export const loginSchema = section({
       }),
     scopes: z
       .union([z.literal('any'), z.array(scope, expectedScopes)], expectedScopes)
-      .prefault([])
+      .prefault('any')
       .meta({
         description:
-          'Scopes that an API may ask for in a step-up besides those of `provider.scopes` and `routes[].scopes`, or `any`. A challenge that names another scope passes to the page unchanged.',
+          'Scopes that an API may ask for in a step-up: `any`, or a list, which adds to those of `provider.scopes` and `routes[].scopes`. A challenge that names another scope passes to the page unchanged.',
         details:
-          'Every route without `scopes` or `resource` of its own gets the same access token, with these scopes.',
+          'Every route without `scopes` or `resource` of its own gets the same access token, with these scopes: write a list, `[]` included, if you do not trust all of these APIs alike.',
         see: '[Limits](step-up.md#limits)',
         example: ['items.write'],
       }),

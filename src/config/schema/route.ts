@@ -167,6 +167,22 @@ export const routeSchema = section({
       see: '[Access](access.md)',
       example: [{ claim: '/realm_access/roles', contains: 'admin' }],
     }),
+  forwardAuth: section({
+    authorizationSecret: shaped(
+      /^(?=.{32})[A-Za-z0-9._~+/-]+=*$/,
+      'expected a secret of at least 32 letters, digits and ._~+/-',
+    )
+      .exactOptional()
+      .meta({
+        description:
+          'A secret of at least 32 characters. A proxy that sends it to `GET /auth/check` as `X-Forward-Auth-Secret` also gets the access token, in `Authorization`. Without one, no proxy does.',
+        see: '[Forward auth](access.md#let-another-proxy-ask)',
+        example: '${file:/run/secrets/forward-auth}',
+        secret: true,
+      }),
+  })
+    .prefault({})
+    .meta({ description: 'What a proxy in front that asks `GET /auth/check` gets.' }),
   identity: identitySchema
     .prefault({})
     .meta({ description: 'How the upstream learns who calls, from the claims of the session.' }),

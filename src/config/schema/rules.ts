@@ -196,11 +196,14 @@ function* checkedParameters({ login, provider }: Config, { isValid }: RuleContex
 }
 
 /** The rules of a route about the claims of a session. */
-function* routeAccess({ routes, keys }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
+function* routeAccess({ routes, keys, provider }: Config, { isValid }: RuleContext): Iterable<ConfigIssue> {
   if (!isValid('routes', -1)) return;
   const canSign = !isValid('keys') || keys.length > 0;
+  const hasBoundTokens = isValid('provider', 'dpop') && Reflect.get(provider, 'dpop') === true;
   for (const [index, route] of routes.entries()) {
-    const issues = routeAccessRules(route, canSign, (...path) => isValid('routes', index, ...path));
+    const issues = routeAccessRules(route, { canSign, hasBoundTokens }, (...path) =>
+      isValid('routes', index, ...path),
+    );
     for (const { path, message } of issues) yield { path: ['routes', index, ...path], message };
   }
 }

@@ -4,6 +4,7 @@ import { duration } from '../values/duration.ts';
 import { flag, integer, oneOf, shaped } from '../values/scalar.ts';
 import { originUrl } from '../values/url.ts';
 import { auditSchema } from './observability/audit.ts';
+import { telemetrySchema } from './observability/telemetry.ts';
 import { keysSchema } from './keys.ts';
 import { loginSchema } from './login.ts';
 import { providerSection, type ProviderSectionKinds } from './provider-section.ts';
@@ -139,6 +140,10 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
     audit: auditSchema.prefault({}).meta({
       description: 'A record of sign-ins, the ends of sessions and admin calls.',
       see: '[Audit](audit.md)',
+    }),
+    telemetry: telemetrySchema.prefault({}).meta({
+      description: 'Traces by OpenTelemetry.',
+      see: '[Traces](telemetry.md)',
     }),
     keys: keysSchema,
   });

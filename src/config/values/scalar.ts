@@ -30,6 +30,14 @@ export function integer({ min, max, expected = expectedInteger(min, max) }: Inte
   return z.preprocess(parse, max === undefined ? schema : schema.max(max, expected));
 }
 
+/** A number within bounds; also its digits as text, so that an environment variable can supply it. */
+export function fraction() {
+  const expected = 'expected a number from 0 to 1';
+  const parse = (value: number | `${number}`) =>
+    typeof value === 'string' && /^\d(?:\.\d{1,15})?$/.test(value) ? Number(value) : value;
+  return z.preprocess(parse, z.number(expected).min(0, expected).max(1, expected));
+}
+
 type IntegerRange = { min: number; max?: number; expected?: string };
 
 function expectedInteger(min: number, max: number | undefined): string {

@@ -9,6 +9,15 @@ export type ClientAddress = (request: IncomingMessage) => string;
 /** As in RFC 7239, section 6.2. */
 const UNKNOWN_ADDRESS = 'unknown';
 
+/** Whether the peer of a request is a proxy in `trustProxy`; see {@link createClientAddress}. */
+export function createProxyTrust(
+  trustProxy: readonly string[],
+  socketPath?: string,
+): (request: IncomingMessage) => boolean {
+  const { isTrustedPeer } = createTrust(trustProxy, socketPath);
+  return isTrustedPeer;
+}
+
 /**
  * Finds the client behind the trusted proxies: the rightmost address in `X-Forwarded-For` that is not a trusted proxy.
  * With no trusted proxies (the default), it returns the peer's address and ignores the header (CVE-2026-76835).
@@ -16,22 +25,11 @@ const UNKNOWN_ADDRESS = 'unknown';
  * @param socketPath - of the listener, when that is a Unix socket, whose peers have no address.
  */
 export function createClientAddress(trustProxy: readonly string[], socketPath?: string): ClientAddress {
-  const trusted = new BlockList();
-  for (const entry of trustProxy.filter((each) => each !== UNIX_PEER)) {
-    const [address = '', bits] = entry.split('/');
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    if (bits === undefined) trusted.addAddress(address, family);
-    else trusted.addSubnet(address, Number(bits), family);
-  }
-  const trustsUnixPeers = socketPath !== undefined && trustProxy.includes(UNIX_PEER);
-  const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  const { isTrusted, isTrustedPeer, peerOf } = createTrust(trustProxy, socketPath);
 
   return (request) => {
-    const { remoteAddress } = request.socket;
-    // SECURITY: a closed TCP connection has no address either, so the listener decides.
-    const isUnixPeer = socketPath !== undefined && remoteAddress === undefined;
-    const peer = isUnixPeer ? UNKNOWN_ADDRESS : unmapIpv4(remoteAddress ?? '');
-    if (trustProxy.length === 0 || !(isUnixPeer ? trustsUnixPeers : isTrusted(peer))) return peer;
+    const peer = peerOf(request);
+    if (!isTrustedPeer(request)) return peer;
     let client = peer;
     const forwarded = request.headers['x-forwarded-for'];
     for (const hop of splitList(typeof forwarded === 'string' ? forwarded : '').reverse()) {
@@ -42,6 +40,27 @@ export function createClientAddress(trustProxy: readonly string[], socketPath?: 
     }
     return client;
   };
+}
+
+function createTrust(trustProxy: readonly string[], socketPath: string | undefined) {
+  const trusted = new BlockList();
+  for (const entry of trustProxy.filter((each) => each !== UNIX_PEER)) {
+    const [address = '', bits] = entry.split('/');
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+    if (bits === undefined) trusted.addAddress(address, family);
+    else trusted.addSubnet(address, Number(bits), family);
+  }
+  const trustsUnixPeers = socketPath !== undefined && trustProxy.includes(UNIX_PEER);
+  const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+
+  // SECURITY: a closed TCP connection has no address either, so the listener decides.
+  const isUnixPeer = ({ socket }: IncomingMessage) =>
+    socketPath !== undefined && socket.remoteAddress === undefined;
+  const peerOf = (request: IncomingMessage) =>
+    isUnixPeer(request) ? UNKNOWN_ADDRESS : unmapIpv4(request.socket.remoteAddress ?? '');
+  const isTrustedPeer = (request: IncomingMessage) =>
+    trustProxy.length > 0 && (isUnixPeer(request) ? trustsUnixPeers : isTrusted(peerOf(request)));
+  return { isTrusted, isTrustedPeer, peerOf };
 }
 
 /**

@@ -1,17 +1,25 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../../errors.ts';
 
+/** What the policy looks at. */
+export type ForwardedRequest = Pick<IncomingMessage, 'method' | 'headers'>;
+
 /** Rejects requests that do not come from a page of the gateway's own origin. */
 export type OriginPolicy = {
   /** For API requests; throws `origin_rejected` or `csrf_rejected`. */
-  checkRequest(request: IncomingMessage): void;
+  checkRequest(request: ForwardedRequest): void;
   /**
    * For the sign-out form: as `checkRequest`, but never requires `X-CSRF`, because a form cannot send a custom header. Where
    * the form of another site looks the same, `Referer` must name a page of `baseUrl`.
    */
   checkForm(request: IncomingMessage): void;
+  /**
+   * For requests that a proxy in front passes on itself (forward auth): as `checkRequest`, but a safe request is also
+   * accepted as a navigation of the whole page, or from a client without fetch metadata: its response is not the gateway's.
+   */
+  checkForwarded(request: ForwardedRequest): void;
   /** For WebSocket upgrades, to which a page cannot add headers; throws `origin_rejected`. */
-  checkUpgrade(request: IncomingMessage): void;
+  checkUpgrade(request: ForwardedRequest): void;
 };
 
 /**
@@ -20,10 +28,10 @@ export type OriginPolicy = {
  * is `Origin`: if the request has one, it must match `baseUrl`.
  */
 export function createOriginPolicy(baseUrl: string, mode: 'fetch-metadata' | 'header'): OriginPolicy {
-  const checkOrigin = ({ headers }: IncomingMessage) => {
+  const checkOrigin = ({ headers }: ForwardedRequest) => {
     if (headers.origin !== undefined && headers.origin !== baseUrl) throw rejectOrigin();
   };
-  const checkSite = (request: IncomingMessage) => {
+  const checkSite = (request: ForwardedRequest) => {
     checkOrigin(request);
     const site = request.headers['sec-fetch-site'];
     if (site === 'same-origin') return;
@@ -36,6 +44,16 @@ export function createOriginPolicy(baseUrl: string, mode: 'fetch-metadata' | 'he
     );
   };
 
+  const checkRequest = (request: ForwardedRequest) => {
+    checkSite(request);
+    if (mayBeForeignForm(request) && !hasStaticHeader(request)) {
+      throw rejectRequest('Send the header "X-CSRF: 1": this request could be the form of another site.');
+    }
+    if (mode === 'header' && !hasStaticHeader(request)) {
+      throw rejectRequest('Send the header "X-CSRF: 1" with every request.');
+    }
+  };
+
   return {
     checkForm(request) {
       checkSite(request);
@@ -45,19 +63,24 @@ export function createOriginPolicy(baseUrl: string, mode: 'fetch-metadata' | 'he
         );
       }
     },
-    checkRequest(request) {
-      checkSite(request);
-      if (mayBeForeignForm(request) && !hasStaticHeader(request)) {
-        throw rejectRequest('Send the header "X-CSRF: 1": this request could be the form of another site.');
-      }
-      if (mode === 'header' && !hasStaticHeader(request)) {
-        throw rejectRequest('Send the header "X-CSRF: 1" with every request.');
-      }
+    checkRequest,
+    checkForwarded(request) {
+      // The method may be unknown here; a browser names the origin of an unsafe request of another one.
+      checkOrigin(request);
+      if (isSafe(request.method) && isPageLoad(request)) return;
+      const isUnmarked = request.headers['sec-fetch-site'] === undefined && mode === 'fetch-metadata';
+      if (isSafe(request.method) && isUnmarked) return;
+      checkRequest(request);
     },
     checkUpgrade({ headers }) {
       if (headers.origin !== baseUrl) throw rejectOrigin();
     },
   };
+}
+
+/** True for a navigation of the whole page, as by a link of another site. */
+function isPageLoad({ headers }: ForwardedRequest): boolean {
+  return headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
 }
 
 /** The media types that an HTML form can send (HTML, section 4.10.21.7), in any case and with any parameters. */
@@ -69,7 +92,7 @@ const formType =
  * site's form post look like a same-origin request: `Sec-Fetch-Site: same-origin`, `Sec-Fetch-Mode: same-origin` and the
  * app's own `Origin`. A page's own `fetch` uses mode `cors` unless it sets another mode.
  */
-function mayBeForeignForm({ method, headers }: IncomingMessage): boolean {
+function mayBeForeignForm({ method, headers }: ForwardedRequest): boolean {
   return (
     !isSafe(method) &&
     headers['sec-fetch-mode'] === 'same-origin' &&
@@ -78,12 +101,12 @@ function mayBeForeignForm({ method, headers }: IncomingMessage): boolean {
 }
 
 /** SECURITY: a page cannot send the address of a page of another origin as its referrer; it can only send none. */
-function hasOwnReferrer({ headers }: IncomingMessage, baseUrl: string): boolean {
+function hasOwnReferrer({ headers }: ForwardedRequest, baseUrl: string): boolean {
   return headers.referer === baseUrl || headers.referer?.startsWith(`${baseUrl}/`) === true;
 }
 
 /** The strict comparison also rejects repeated fields: Node joins their values with a comma. */
-function hasStaticHeader({ headers }: IncomingMessage): boolean {
+function hasStaticHeader({ headers }: ForwardedRequest): boolean {
   return headers['x-csrf'] === '1';
 }
 

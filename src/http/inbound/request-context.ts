@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { AuditedRequest } from '../../observability/audit.ts';
+import type { RequestTrace } from '../../observability/tracing/tracing.ts';
 import type { Target } from './target.ts';
 
 /** The gateway's own data about one request or upgrade. */
@@ -12,6 +13,10 @@ export type RequestContext = {
   readonly clientAddress: string;
   /** The metrics label: the path of the configured route, or a fixed name for what the gateway serves itself. */
   route: string;
+  /** The trace that the request belongs to, when traces are collected. */
+  trace?: RequestTrace | undefined;
+  /** Set while the request is traced and its trace is exported. */
+  traceId?: string;
   failureReturnTo?: FailureReturnTo | undefined;
 };
 

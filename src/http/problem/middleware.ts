@@ -2,6 +2,7 @@ import type { ErrorRequestHandler } from 'express';
 import { GatewayError } from '../../errors.ts';
 import { createLogLimit, type LogLimit } from '../../observability/log-limit.ts';
 import type { Logger } from '../../observability/log.ts';
+import type { Metrics } from '../../observability/metrics.ts';
 import { OUTAGE_REPORT_INTERVAL_MS } from '../../timing.ts';
 import { isNavigation } from '../inbound/navigation.ts';
 import { createRequestId } from '../inbound/request-context.ts';
@@ -17,9 +18,10 @@ export function createProblemMiddleware(deps: {
   problems: Problems;
   navigationErrors: NavigationErrors;
   log: Logger;
+  metrics: RefusalMetrics;
 }): ErrorRequestHandler {
-  const { problems, navigationErrors, log } = deps;
-  const logProblem = createProblemLog(log);
+  const { problems, navigationErrors, log, metrics } = deps;
+  const logProblem = createProblemLog(log, metrics);
   return function respondWithProblem(error, request, response, _next) {
     const { context } = response.locals;
     const requestId = context?.requestId ?? createRequestId();
@@ -46,7 +48,15 @@ export function createProblemMiddleware(deps: {
   };
 }
 
-/** Logs why a request failed. */
+/** Counts the refusals that operators watch apart from their statuses. */
+export type RefusalMetrics = Pick<Metrics, 'csrfRefusal' | 'rateLimited'>;
+
+function countRefusal({ code, options }: GatewayError, metrics: RefusalMetrics): void {
+  if (code === 'csrf_rejected' || code === 'origin_rejected') metrics.csrfRefusal(code);
+  else if (code === 'rate_limited') metrics.rateLimited(options.limit ?? 'other');
+}
+
+/** Logs why a request failed, and counts it. */
 export type ProblemLog = (error: unknown, requestId: string) => void;
 
 /**
@@ -54,7 +64,7 @@ export type ProblemLog = (error: unknown, requestId: string) => void;
  * or the provider concerns many requests, and has lines of its own: a request that the store fails is logged at debug, and so
  * are those that the provider fails, except one of each kind at intervals.
  */
-export function createProblemLog(log: Logger): ProblemLog {
+export function createProblemLog(log: Logger, metrics?: RefusalMetrics): ProblemLog {
   const limits = new Map<string | undefined, LogLimit>();
   const limitOf = (throttle: string | undefined) => {
     const known = limits.get(throttle);
@@ -74,6 +84,7 @@ export function createProblemLog(log: Logger): ProblemLog {
   };
 
   return (error, requestId) => {
+    if (metrics !== undefined && error instanceof GatewayError) countRefusal(error, metrics);
     if (!(error instanceof GatewayError)) log.error({ requestId, err: error }, 'unexpected error');
     else if (error.status >= 500) logServerError(error, requestId);
     else if (error.code === 'login_failed') {

@@ -21,6 +21,7 @@ export function createProblems(deps: { secure: boolean; loginUrl: string | undef
     const { code, status, options } = known;
     const headers: Record<string, string> = { ...common, 'x-request-id': requestId };
     if (options.retryAfterSeconds !== undefined) headers['retry-after'] = String(options.retryAfterSeconds);
+    if (options.challenge !== undefined) headers['www-authenticate'] = options.challenge;
     if (options.allow !== undefined) headers['allow'] = options.allow.join(', ');
     const document = {
       title: STATUS_CODES[status],

@@ -15,11 +15,16 @@ export type FailureLimit = {
 
 const MINUTE_MS = 60_000;
 
-export function createFailureLimit(deps: { perMinute: number; clock: () => number }): FailureLimit {
-  const { perMinute, clock } = deps;
+/** `name` is that of the limit in metrics. */
+export function createFailureLimit(deps: {
+  name: string;
+  perMinute: number;
+  clock: () => number;
+}): FailureLimit {
+  const { name, perMinute, clock } = deps;
   const failures = createLeakyBuckets({ sizeMs: MINUTE_MS, costMs: MINUTE_MS / perMinute, clock });
   return {
-    check: (clientAddress) => throwIfLimited(failures.waitMs(clientNetwork(clientAddress))),
+    check: (clientAddress) => throwIfLimited(failures.waitMs(clientNetwork(clientAddress)), name),
     count: (clientAddress) => void failures.tryTake(clientNetwork(clientAddress)),
   };
 }

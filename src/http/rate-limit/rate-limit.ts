@@ -90,11 +90,11 @@ export function createRateLimits(deps: {
     const { buckets, addShared, costMs, sizeMs } = counterOf(name, perMinute);
     return {
       async take(subject) {
-        throwIfLimited(buckets.tryTake(subject));
+        throwIfLimited(buckets.tryTake(subject), name);
         const waitMs = (await addShared(subject, costMs, sizeMs)) - sizeMs;
         // Until then this process rejects the subject without a Redis call.
         if (waitMs > 0) buckets.block(subject, waitMs);
-        throwIfLimited(waitMs);
+        throwIfLimited(waitMs, name);
       },
       async giveBack(subject) {
         buckets.giveBack(subject);
@@ -121,7 +121,7 @@ export function createRateLimits(deps: {
         unreported.clear();
       };
       return async (subject) => {
-        throwIfLimited(buckets.tryTake(subject));
+        throwIfLimited(buckets.tryTake(subject), name);
         if (rateCounters === undefined) return;
         if (unreported.size === 0) setTimeout(report, REPORT_INTERVAL_MS).unref();
         unreported.set(subject, (unreported.get(subject) ?? 0) + 1);
@@ -145,11 +145,12 @@ export function clientNetworkOf(response: Response): string {
 
 const unlimited: RateLimit = async () => undefined;
 
-/** Throws `rate_limited` when a client has to wait. */
-export function throwIfLimited(waitMs: number): void {
+/** Throws `rate_limited` when a client has to wait. `limit` is the name that metrics have. */
+export function throwIfLimited(waitMs: number, limit: string): void {
   if (waitMs <= 0) return;
   throw new GatewayError('rate_limited', {
     detail: 'Too many requests. Try again later.',
+    limit,
     retryAfterSeconds: Math.ceil(waitMs / 1000),
   });
 }

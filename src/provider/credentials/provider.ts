@@ -27,7 +27,7 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
   const { config, refreshTimeoutMs, clock, log, metrics } = deps;
   const issuer = new URL(config.login.url).origin;
   const health = createProviderHealth({ log, metrics });
-  const http = createProviderClient({ config, health });
+  const http = createProviderClient({ config, health, tracing: deps.tracing });
   const discovery = createDiscovery({
     discover: () => probe(http.fetchWith({}), config.login.url, config.timeout),
     onFound: () => health.established(),

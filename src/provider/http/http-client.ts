@@ -1,7 +1,8 @@
 import type { CustomFetch } from 'openid-client';
-import { Agent, fetch, type Dispatcher } from 'undici';
+import { Agent, fetch, type Dispatcher, type RequestInit, type Response as UndiciResponse } from 'undici';
 import type { ProviderSection } from '../../config/schema/provider-section.ts';
 import { createConnector } from './connector.ts';
+import type { Tracing } from '../../observability/tracing/tracing.ts';
 import type { ProviderHealth } from '../provider-health.ts';
 
 /** The connections to one provider, and the fetch that goes over them. */
@@ -36,10 +37,32 @@ const TIMEOUT_GRACE_MS = 250;
 export function createProviderClient(deps: {
   config: Pick<ProviderSection, 'proxy' | 'tls'>;
   health: Pick<ProviderHealth, 'responded' | 'failed'>;
+  tracing?: Tracing | undefined;
 }): ProviderClient {
   // HTTP/1.1 only: over HTTP/2, undici 8 calls `onRequestStart` at another moment, and `maySend` relies on it.
   const agent = new Agent({ keepAliveTimeout: 4_000, connect: createConnector(deps.config), allowH2: false });
-  const { health } = deps;
+  const { health, tracing } = deps;
+
+  /** SECURITY: the span has no query, which may hold a code or a token. */
+  const send = (
+    url: string,
+    init: Omit<RequestInit, 'headers'> & { method: string; headers: Record<string, string> },
+  ): Promise<UndiciResponse> => {
+    if (tracing === undefined) return fetch(url, init);
+    return tracing.span('provider', 'client', async (span) => {
+      if (span === undefined) return fetch(url, init);
+      const { hostname, pathname } = new URL(url);
+      const headers = { ...init.headers, traceparent: span.traceparent };
+      const response = await fetch(url, { ...init, headers });
+      span.set({
+        'http.request.method': init.method,
+        'server.address': hostname,
+        'url.path': pathname,
+        'http.response.status_code': response.status,
+      });
+      return response;
+    });
+  };
 
   return {
     fetchWith({ transformText = (text) => text, maySend }) {
@@ -55,7 +78,7 @@ export function createProviderClient(deps: {
           const signal = withGrace(options.signal);
           const body = readableBody(options.body);
           const dispatcher = agent.compose(checkingBeforeSend(beforeSend));
-          const response = await fetch(url, { signal, method, headers, redirect, body, dispatcher });
+          const response = await send(url, { signal, method, headers, redirect, body, dispatcher });
           const text = await readText(response.body);
           if (response.status < 500) health.responded();
           else health.failed(new Error(`the provider responded with status ${response.status}`));

@@ -10,6 +10,7 @@ import { probe } from '../http/probe.ts';
 import type { ProviderDeps } from '../kind.ts';
 import type { Provider, RefreshOutcome, RevocationOutcome } from '../provider.ts';
 import { createProviderHealth } from '../provider-health.ts';
+import { withRouteScopes } from '../step-up-parameters.ts';
 import { createRedirectLogin } from '../redirect-login.ts';
 import { classifyRefreshFailure, classifyRevocationFailure } from '../refusal.ts';
 import { detachIdToken, detachTokens, readRefreshResponse } from '../token-response.ts';
@@ -34,7 +35,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
   const mainEndpoint = mainEndpointOf(config);
   const issuer = new URL(mainEndpoint).origin;
   const health = createProviderHealth({ log, metrics });
-  const http = createProviderClient({ config, health });
+  const http = createProviderClient({ config, health, tracing: deps.tracing });
   const discovery = createDiscovery({
     discover: () => probe(http.fetchWith({}), mainEndpoint, timeoutMs),
     onFound: () => health.established(),
@@ -66,9 +67,10 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
   };
   // There are no keys to verify an ID token with, so it is detached and ignored.
   const mainClient = createClient(mainEndpoint, http.fetchWith({ transformText: detachIdToken }));
+  const scopes = withRouteScopes(config.scopes, deps.routeScopes);
   const parameters = {
     ...config.authorizationParams,
-    ...(config.scopes.length > 0 && { scope: config.scopes.join(' ') }),
+    ...(scopes.length > 0 && { scope: scopes.join(' ') }),
   };
 
   return {
@@ -81,6 +83,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
             redirectUri,
             client: async () => mainClient,
             parameters,
+            resources: deps.routeScopes?.resources ?? [],
             protocol: 'oauth2',
             readSignIn: (json, { sentAtMs }) => readSignIn(json, sentAtMs),
             clock,

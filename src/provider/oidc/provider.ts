@@ -23,6 +23,7 @@ import {
   type SignIn,
 } from '../provider.ts';
 import { createProviderHealth } from '../provider-health.ts';
+import { withRouteScopes } from '../step-up-parameters.ts';
 import { createRedirectLogin } from '../redirect-login.ts';
 import { classifyRefreshFailure, classifyRevocationFailure, lacksConsent } from '../refusal.ts';
 import { hasBoundToken, readRefreshResponse, readTokenResponse, reattachIdToken } from '../token-response.ts';
@@ -35,7 +36,7 @@ import type { OidcProviderConfig } from './schema.ts';
 export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Provider {
   const { config, log, metrics } = deps;
   const health = createProviderHealth({ log, metrics });
-  const http = createProviderClient({ config, health });
+  const http = createProviderClient({ config, health, tracing: deps.tracing });
   const authenticate = createClientAuthentication(config, deps.signingKeys);
   const dpop = createDpopHandles({ isOn: config.dpop });
   const discovery = createDiscovery<DiscoveredProvider>({
@@ -45,8 +46,12 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
     log,
   });
 
+  const hasRouteResources = (deps.routeScopes?.resources.length ?? 0) > 0;
   const client = async () => (await discovery.get()).client;
-  const parameters = { ...config.authorizationParams, scope: config.scopes.join(' ') };
+  const parameters = {
+    ...config.authorizationParams,
+    scope: withRouteScopes(config.scopes, deps.routeScopes).join(' '),
+  };
 
   const warnOfUnusable = createLimitedWarning({
     log,
@@ -72,6 +77,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       redirectUri: deps.redirectUri,
       client,
       parameters,
+      resources: deps.routeScopes?.resources ?? [],
       protocol: 'openid',
       dpop,
       jwtResponses:
@@ -129,7 +135,8 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       const sentAtMs = deps.clock();
       try {
         const refreshClient = found.createRefreshClient(maySend);
-        const usualResource = namesResource ? config.authorizationParams['resource'] : undefined;
+        const usualResource =
+          namesResource || hasRouteResources ? config.authorizationParams['resource'] : undefined;
         const parameters = forAudience(audience, usualResource);
         const json = await oauth.refreshTokenGrant(
           refreshClient,

@@ -12,6 +12,8 @@ export type UpstreamRequestMetadata = {
   readonly identity?: readonly string[] | undefined;
   readonly clientAddress: string;
   readonly requestId: string;
+  /** The gateway's own, when traces are collected. */
+  readonly traceparent?: string | undefined;
 };
 
 /** The keys of a route that decide on its header fields. */
@@ -135,7 +137,7 @@ export function createRequestHeaderPolicy(
     return mayPass(lowerCase, replaced) && isAllowed(lowerCase);
   });
 
-  return (rawHeaders, { credential, identity, clientAddress, requestId }) => {
+  return (rawHeaders, { credential, identity, clientAddress, requestId, traceparent }) => {
     const headers: string[] = ['Host', target.host];
     let nominated: ReadonlySet<string> | undefined;
     let cookie = '';
@@ -159,7 +161,7 @@ export function createRequestHeaderPolicy(
     if (identity !== undefined) kept.push(...identity);
     if (saysAddress) kept.push('X-Forwarded-For', clientAddress);
     if (saysRequestId) kept.push('X-Request-Id', requestId);
-    if (saysTrace) kept.push('traceparent', traceParent(trace, requestId));
+    if (saysTrace) kept.push('traceparent', traceparent ?? traceParent(trace, requestId));
     kept.push(...sameForAll);
     return kept;
   };

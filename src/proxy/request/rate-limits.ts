@@ -8,6 +8,8 @@ import type { Route } from '../routes.ts';
 export type RouteLimit = {
   /** Counts a request of a session. */
   session(session: SessionView): Promise<void>;
+  /** Counts a request of a caller with a token of its own, by its name. */
+  caller(name: string | undefined): Promise<void>;
   /** Counts a request without a session, by client address. */
   client(context: RequestContext): Promise<void>;
 };
@@ -28,6 +30,7 @@ export function createRouteLimits(routes: readonly Route[], rateLimits: RateLimi
 function createLimit({ config }: Route, rateLimits: RateLimits): RouteLimit {
   const limit = rateLimits.eventual(`route:${config.path}`, config.maxPerMinute);
   return {
+    caller: (name = '') => limit(`caller ${name}`),
     session: ({ key }) => limit(`session ${key}`),
     client: ({ clientAddress }) => limit(`client ${clientNetwork(clientAddress)}`),
   };

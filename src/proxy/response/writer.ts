@@ -20,7 +20,7 @@ export type ResponseWriterPolicy = {
   readonly mayTrail: (name: string) => boolean;
   /** How long the browser may read nothing while bytes wait for it, in milliseconds; 0 is no limit. */
   readonly idleMs: number;
-  readonly eventStreams: EventStreams;
+  readonly eventStreams: Pick<EventStreams, 'follow'>;
 };
 
 /** Practically no limit: a connection without a time-out would get that of the listener. The maximum of Node. */

@@ -10,15 +10,20 @@ export type RouteCredential = {
   /**
    * - `client`: a token of the gateway itself;
    * - `exchange`: a token that the provider issued for the person's;
-   * - `none`: no token.
+   * - `none`: no token;
+   * - `bearer`: the caller's own token.
    */
-  readonly kind: 'client' | 'exchange' | 'none';
+  readonly kind: 'client' | 'exchange' | 'none' | 'bearer';
   /** Undefined for a caller without a session. */
   readonly session: SessionView | undefined;
   /** Undefined when no `Authorization` is sent. */
   readonly accessToken: string | undefined;
   /** Undefined for a token that the gateway cannot replace. */
   readonly renewal: TokenRenewal | undefined;
+  /** Names a caller that brought a token of its own, for limits. */
+  readonly name?: string | undefined;
+  /** When a token that the caller brought expires, in milliseconds since the epoch. */
+  readonly expiresAtMs?: number | undefined;
   /** These tokens are bearer tokens. */
   readonly dpopKey?: undefined;
 };
@@ -32,6 +37,12 @@ export type TokenRenewal = {
   /** Names what the token is renewed for: requests with the same name share the renewal. */
   readonly name: string;
 };
+
+/** The name of a caller in limits: its session, or its own token's subject; undefined for an anonymous one. */
+export function limitName(caller: Caller | undefined): string | undefined {
+  if (caller === undefined) return undefined;
+  return caller.session?.key ?? (isOfRoute(caller) ? caller.name : undefined);
+}
 
 /** True for a request with what its route has instead of the session's own token. */
 export function isOfRoute(caller: Caller): caller is RouteCredential {

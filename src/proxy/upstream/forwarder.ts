@@ -3,6 +3,7 @@ import type { StepUpRequirement } from '../../errors.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
+import type { BreakerState } from '../../observability/metrics/services.ts';
 import type { WriteBatch } from '../../performance/write-batch.ts';
 import type { TokenRefresher } from '../../refresh/token-refresher.ts';
 import type { AccessChecks, Identities } from '../access-checks.ts';
@@ -21,6 +22,7 @@ import type { Upstreams } from './pools.ts';
 import { createRefusalBreaker, type RefusalAttempt } from './refusal-breaker.ts';
 import type { ResponseHead } from './response-head.ts';
 import type { RouteServers } from './server-selection.ts';
+import type { Tracing } from '../../observability/tracing/tracing.ts';
 import type { Authorizations } from './authorization.ts';
 import { upstreamRequiresStepUp, type ActionOn, type ChallengeAction } from './challenge-action.ts';
 
@@ -39,6 +41,8 @@ export type AdmittedRequest = {
 export type Forwarder = {
   /** Settles when the browser has its response, or has disconnected. Rejects without a response of the upstream. */
   forward(admitted: AdmittedRequest, caller: Caller | undefined): Promise<void>;
+  /** The breaker of each route, for metrics. */
+  breakers(): readonly BreakerState[];
 };
 
 type ForwarderDeps = {
@@ -52,6 +56,7 @@ type ForwarderDeps = {
   actionOn: ActionOn;
   authorizations: Authorizations;
   metrics: Metrics;
+  tracing: Tracing | undefined;
   writeBatch: WriteBatch;
   eventStreams: EventStreams;
   baseUrl: string;
@@ -104,6 +109,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     actionOn,
     authorizations,
     metrics,
+    tracing,
     writeBatch,
   } = deps;
   const breakerOf = forEachRoute(deps.routes.all, ({ config }) =>
@@ -112,6 +118,13 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   const routeContextOf = forEachRoute(deps.routes.all, (route) => createRouteContext(route, deps));
 
   return {
+    breakers: () =>
+      deps.routes.all.map((route) => ({
+        breaker: 'upstream_401',
+        route: route.config.path,
+        isOpen: breakerOf(route).isOpen(),
+      })),
+
     async forward(admitted, caller) {
       const { request, response, route, body } = admitted;
       const replay = createReplay();
@@ -282,19 +295,42 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
 
   function callServer(
     server: UpstreamServer,
+    attempt: Attempt,
+    onConnected?: () => void,
+  ): Promise<ForwardResult> {
+    if (tracing === undefined) return sendTo(server, attempt, undefined, onConnected);
+    const [{ request, context, route }] = attempt;
+    return tracing.span('upstream', 'client', (span) => {
+      span?.set({
+        'http.request.method': request.method ?? '',
+        'http.route': route.config.path,
+        'server.address': new URL(server.origin).hostname,
+      });
+      return sendTo(server, attempt, span?.traceparent ?? context.trace?.traceparent, onConnected);
+    });
+  }
+
+  function sendTo(
+    server: UpstreamServer,
     [admitted, caller, body, inspect, repetition]: Attempt,
+    traceparent: string | undefined,
     onConnected?: () => void,
   ): Promise<ForwardResult> {
     const { response, context, route } = admitted;
     const routeContext = routeContextOf(route);
+    const startedAtMs = performance.now();
     return forward({
       dispatcher: () => upstreams.of(route, server),
-      call: routeContext.callOf(admitted, server, { caller, repetition, body }),
+      call: routeContext.callOf(admitted, server, { caller, repetition, body, traceparent }),
       ...(onConnected !== undefined && { onConnected }),
       response,
       writer: createResponseWriter(response, routeContext.writerPolicy, context.requestId, writeBatch),
-      inspect:
-        repetition === undefined ? inspect : (head) => inspectBound(head, server.origin, repetition, inspect),
+      inspect(head) {
+        metrics.upstreamResponse(route.config.path, (performance.now() - startedAtMs) / 1000);
+        return repetition === undefined
+          ? inspect(head)
+          : inspectBound(head, server.origin, repetition, inspect);
+      },
       slots: slots(route),
       writeBatch,
     });
@@ -327,7 +363,12 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
     headers: createResponseHeaderPolicy(route.config),
     mayTrail: createResponseTrailerPolicy(route.config),
     idleMs: timeout.idle,
-    eventStreams,
+    eventStreams: {
+      follow(response, contentType) {
+        const [path = ''] = (response.req.url ?? '').split('?', 1);
+        eventStreams.follow(response, contentType, { route: route.config, path });
+      },
+    },
   };
   return {
     writerPolicy,
@@ -338,10 +379,11 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
         caller: Caller | undefined;
         repetition: NonceRepetition | undefined;
         body: UpstreamCall['body'];
+        traceparent: string | undefined;
       },
     ): UpstreamCall {
       const { target, clientAddress, requestId } = context;
-      const { caller, repetition, body } = sent;
+      const { caller, repetition, body, traceparent } = sent;
       const { origin } = server;
       const path = route.upstreamPath(target.path);
       const method = request.method ?? 'GET';
@@ -356,6 +398,7 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
           identity,
           clientAddress,
           requestId,
+          traceparent,
         }),
         body,
         // SECURITY: an upstream that leaves a body unread parses the rest of it as the next request on its connection.

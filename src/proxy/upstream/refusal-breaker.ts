@@ -11,6 +11,8 @@ export type RefusalBreaker = {
    * Undefined while the breaker is open: the 401 is then the response.
    */
   begin(session: string): Promise<RefusalAttempt | undefined>;
+  /** True while 401s of the upstream cause no refresh, but for a trial after each pause. */
+  isOpen(): boolean;
 };
 
 /** One refresh after a 401. The caller must report how it ended; only the first report counts. */
@@ -73,6 +75,7 @@ export function createRefusalBreaker(deps: {
   };
 
   return {
+    isOpen: isFailing,
     async begin(session) {
       while (!hasRoom(session)) await outcome.promise;
       if (isOpen() && !inProgress.has(session)) return undefined;

@@ -1,3 +1,4 @@
+import type { RouteConfig } from '../../config/schema/schema.ts';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
@@ -24,6 +25,8 @@ export type ResponsePolicy = {
   refused(head: ResponseHead): string[];
   /** How long the body of such a response may stall, in milliseconds; 0 means no limit. */
   readonly idleMs: number;
+  /** The route that a tunnel depends on. */
+  readonly route?: RouteConfig;
 };
 
 /** Relays upgrades to their upstream and the responses back. */
@@ -73,7 +76,9 @@ export function createUpgradeRelay(deps: {
         for (const end of [socket, switched.socket]) {
           end.setTimeout(0).setNoDelay().setKeepAlive(true, KEEP_ALIVE_MS);
         }
-        const tunnel = tunnels.open(socket, switched.socket, switched.first);
+        const { route } = policy;
+        const openedBy = route && { route, path: context.target.path };
+        const tunnel = tunnels.open([socket, switched.socket, switched.first], openedBy);
         socket.resume();
         return tunnel;
       } catch (error) {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { endSocket } from '../../http/server/lingering-close.ts';
+import type { IsWithdrawn, OpenedBy } from '../withdrawn-routes.ts';
 import { closeFrame, createFrameTracker } from './frames.ts';
 
 /** An open WebSocket between a browser and an upstream. */
@@ -74,31 +75,45 @@ export function createTunnel(browser: Socket, upstream: Socket, first: Buffer): 
 
 /** The tunnels of a gateway, which end together when it stops. */
 export type Tunnels = {
-  /** Opens one like {@link createTunnel}; after {@link Tunnels.closeAll} it is closed at once. */
-  open(...ends: Parameters<typeof createTunnel>): Tunnel;
+  /** Opens one like {@link createTunnel}. It is closed at once if all are closed, or if the routes no longer permit it. */
+  open(ends: Parameters<typeof createTunnel>, openedBy: OpenedBy | undefined): Tunnel;
+  /** Closes those that the routes no longer permit with 1012, "service restart", and later ones as they open. */
+  closeWithdrawn(isWithdrawn: IsWithdrawn): void;
+  /** How many are open. */
+  count(): number;
   /** Closes every tunnel with 1001, "going away". */
   closeAll(): void;
 };
 
 const GOING_AWAY = 1001;
+const SERVICE_RESTART = 1012;
 
 export function createTunnels(): Tunnels {
-  const tunnels = new Set<Tunnel>();
+  const tunnels = new Map<Tunnel, OpenedBy | undefined>();
   let goingAway = false;
+  let isWithdrawn: IsWithdrawn = () => false;
   return {
-    open(browser, upstream, first) {
+    open([browser, upstream, first], openedBy) {
       const tunnel = createTunnel(browser, upstream, first);
-      tunnels.add(tunnel);
+      tunnels.set(tunnel, openedBy);
       browser.on('close', () => {
         tunnels.delete(tunnel);
         upstream.destroy();
       });
       if (goingAway) tunnel.close(GOING_AWAY);
+      // SECURITY: the upgrade was admitted under the routes before a reload.
+      else if (openedBy && isWithdrawn(openedBy)) tunnel.close(SERVICE_RESTART);
       return tunnel;
     },
+    closeWithdrawn(current) {
+      isWithdrawn = current;
+      for (const [tunnel, openedBy] of tunnels)
+        if (openedBy && isWithdrawn(openedBy)) tunnel.close(SERVICE_RESTART);
+    },
+    count: () => tunnels.size,
     closeAll() {
       goingAway = true;
-      for (const tunnel of tunnels) tunnel.close(GOING_AWAY);
+      for (const tunnel of tunnels.keys()) tunnel.close(GOING_AWAY);
     },
   };
 }

@@ -9,7 +9,8 @@ import type { StepUpLinks } from '../../sessions/step-up-links.ts';
 import type { EndWatcher } from '../../sessions/end-watcher.ts';
 import type { Identities } from '../access-checks.ts';
 import type { TokenResolver } from '../token-resolver.ts';
-import { mayStepUp, type Caller } from '../tokens/caller.ts';
+import { bringsToken } from '../tokens/bearer-callers.ts';
+import { isOfRoute, mayStepUp, type Caller } from '../tokens/caller.ts';
 import type { ConcurrencyLimit } from '../concurrency-limit.ts';
 import type { RequestBody } from '../request/body.ts';
 import { createRequestHeaderPolicy } from '../request/headers.ts';
@@ -47,12 +48,16 @@ type UpgradeDeps = {
   identities: Identities;
   actionOn: ActionOn;
   authorizations: Authorizations;
+  clock: () => number;
   metrics: Pick<Metrics, 'upstream401'>;
   baseUrl: string;
 };
 
 /** Policy violation (RFC 6455, section 7.4.1): the session that allowed the socket has ended. */
 const SESSION_ENDED = 1008;
+
+/** The longest timeout of Node.js, in milliseconds. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** Ends an upgrade with its session: at first by cancelling its call, later by closing its tunnel. */
 type SessionEnd = { hasCome: boolean; act: () => void };
@@ -78,6 +83,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
     stepUpLinks,
     identities,
     authorizations,
+    clock,
   } = deps;
   const routeContexts = new Map(
     routes.all
@@ -88,17 +94,23 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
   /** Ends the upgrade with its session in any phase, and releases its count at the end. */
   function watch(socket: Socket, caller: Caller | undefined, leave: () => void): SessionEnd {
     const end: SessionEnd = { hasCome: false, act: () => undefined };
-    const unwatch =
-      caller?.session &&
-      endWatcher.watch(caller.session, () => {
-        end.hasCome = true;
-        end.act();
-      });
+    const come = () => {
+      end.hasCome = true;
+      end.act();
+    };
+    const unwatch = caller?.session ? endWatcher.watch(caller.session, come) : expiry(caller, come);
     socket.on('close', () => {
       leave();
       unwatch?.();
     });
     return end;
+  }
+
+  /** Ends the upgrade of a caller with a token of its own when that expires. */
+  function expiry(caller: Caller | undefined, come: () => void): (() => void) | undefined {
+    if (caller === undefined || !isOfRoute(caller) || caller.expiresAtMs === undefined) return undefined;
+    const timer = setTimeout(come, Math.min(caller.expiresAtMs - clock(), LONGEST_TIMEOUT_MS)).unref();
+    return () => clearTimeout(timer);
   }
 
   return {
@@ -108,7 +120,8 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       if (route === undefined || routeContext === undefined) return false;
       context.route = route.config.path;
       requireWebSocket(request);
-      originPolicy.checkUpgrade(request);
+      // A page cannot add `Authorization` to an upgrade.
+      if (!bringsToken(route, request)) originPolicy.checkUpgrade(request);
       const caller = await tokenResolver.resolve(request, route, context);
       const identity = caller?.session && (await identities(route)?.(caller.session));
       if (socket.destroyed) return true;
@@ -203,6 +216,7 @@ function createRouteContext(
           throw upstreamRequiresStepUp(action.requirement, route.audience);
         },
         idleMs: timeout.idle,
+        route: route.config,
       };
     },
   };

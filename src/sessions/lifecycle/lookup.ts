@@ -1,5 +1,6 @@
 import { createLimitedWarning } from '../../observability/log-limit.ts';
 import type { Logger } from '../../observability/log.ts';
+import type { Metrics } from '../../observability/metrics.ts';
 import { lapseReason } from '../end-reason.ts';
 import type { PendingWrites } from '../pending-writes.ts';
 import type { ReadCache } from '../read-cache.ts';
@@ -42,6 +43,7 @@ type LookupDeps = {
   idleTimeout: number;
   clock: () => number;
   log: Logger;
+  metrics: Pick<Metrics, 'sessionUsed'>;
 };
 
 /** The shortest time between two extensions of the idle limit, as a share of it and in milliseconds. */
@@ -52,7 +54,7 @@ const TOUCH_MS = 60_000;
 const WARNING_INTERVAL_MS = 10_000;
 
 export function createSessionLookup(deps: LookupDeps): SessionLookup {
-  const { store, cache, tickets, pendingWrites, ending, idleTimeout, clock, log } = deps;
+  const { store, cache, tickets, pendingWrites, ending, idleTimeout, clock, log, metrics } = deps;
   const touchEveryMs = Math.min(TOUCH_MS, idleTimeout * TOUCH_SHARE);
   const isEnded = (session: SessionView) => isOver(session, clock(), store.generation());
 
@@ -122,6 +124,7 @@ export function createSessionLookup(deps: LookupDeps): SessionLookup {
     // Of concurrent requests, the first extends the limit in the cache and the others find it done.
     if (!isDue(session.idleExpiresAtMs) || !isDue(cache.get(session.key)?.idleExpiresAtMs)) return;
     cache.touch(session.key, idleExpiresAtMs);
+    metrics.sessionUsed(touchEveryMs);
     store.touch(session.key, idleExpiresAtMs).then(
       (isLive) => {
         if (!isLive) cache.drop(session.key);

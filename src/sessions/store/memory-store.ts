@@ -57,6 +57,7 @@ export function createMemoryStore(deps: {
   sweep.unref();
 
   return {
+    countKeys: async () => records.size + keysByOwner.size + markers.size,
     loadRecord: async (key) => getLive(key),
     loadForRefresh: async (key) => getLive(key),
     async loadView(key) {

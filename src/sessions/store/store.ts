@@ -29,6 +29,8 @@ export type SessionPage = {
  */
 export type SessionStore = {
   loadRecord(key: string): Promise<SessionRecord | undefined>;
+  /** How many keys with an expiry the store holds: a record for each session, index entries, markers. NaN if that is not permitted. */
+  countKeys(): Promise<number>;
   /**
    * Loads a record whose refresh token may be spent. Throws `store_unavailable` if the store has lost a newer version of it,
    * which another process may still have.

@@ -16,10 +16,7 @@ let redis: RedisServer;
 let testGateway: TestGateway;
 
 openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened), {
-  config: {
-    provider: { scopes: ['openid', 'offline_access', 'reports.read'] },
-    login: { stepUp: { scopes: ['items.write', 'reports.write', 'a&client_id=evil'] } },
-  },
+  config: { provider: { scopes: ['openid', 'offline_access', 'reports.read'] } },
   routes: [
     { path: '/api' },
     { path: '/admin', scopes: ['admin'] },

@@ -124,6 +124,22 @@ describe('the check of the client credentials', () => {
     ]);
   });
 
+  it('sends a proof when provider.dpop is true, because some providers require it first', async () => {
+    const configuration = { features: { dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 1) } } };
+    const server = closing(await startRealProvider({ configuration }));
+    const own = server.register('http://127.0.0.1:3000');
+    const proofs: boolean[] = [];
+    server.instance.use(async (context, next) => {
+      if (context.path === '/token') proofs.push(context.get('dpop') !== '');
+      await next();
+    });
+    for (const dpop of [false, true])
+      expect(await resultsOf('credentials', { provider: { ...own, dpop } })).toEqual([
+        expect.stringMatching(/^ok /),
+      ]);
+    expect(proofs).toEqual([false, true]);
+  });
+
   it('sends one request, and touches no refresh token of the provider', async () => {
     const before = provider.tokenCalls();
     await check();

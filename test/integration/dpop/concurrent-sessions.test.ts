@@ -2,8 +2,8 @@ import { decodeJwt } from 'jose';
 import { expect, it } from 'vitest';
 import { openDpopFixture } from './fixture.ts';
 
-const USERS = 20;
-const CALLS = 10;
+const USERS = 8;
+const CALLS = 6;
 
 it('concurrent calls of many sessions, of which half are repeated for a nonce, have the key and token of their own (standards: G25)', async () => {
   const { browser, upstream, protect, provider } = await openDpopFixture();

@@ -12,7 +12,7 @@ describe('a call that an API wants another sign-in for', () => {
   let testGateway: TestGateway;
 
   beforeEach(async () => {
-    testGateway = await openTestGateway({ config: { login: { stepUp: { scopes: 'any' } } } });
+    testGateway = await openTestGateway();
     await testGateway.agent.signIn();
   });
   afterEach(() => testGateway.close());

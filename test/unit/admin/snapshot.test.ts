@@ -24,7 +24,7 @@ describe('the merged metrics of all processes', () => {
     const [older, newer] = [await snapshotAfter(2), await snapshotAfter(3)];
     const startedAt = (metrics: typeof older.metrics, seconds: number) =>
       metrics.map((metric) =>
-        metric.name === 'coatcheck_process_start_time_seconds'
+        metric.name === 'process_start_time_seconds'
           ? { ...metric, values: [{ value: seconds, labels: {} }] }
           : metric,
       );
@@ -33,6 +33,6 @@ describe('the merged metrics of all processes', () => {
       { checks: [], metrics: startedAt(older.metrics, 1_800_000_000) },
     ]);
     expect(text).toContain('\ncoatcheck_sessions_started_total 5\n');
-    expect(text).toContain('\ncoatcheck_process_start_time_seconds 1800000000\n');
+    expect(text).toContain('\nprocess_start_time_seconds 1800000000\n');
   });
 });

@@ -67,26 +67,39 @@ describe('a started login', () => {
     expect([...jar].join()).not.toContain('canary');
   });
 
-  it('five deep-linked tabs keep all their logins in less than 4 kB of cookies (E10)', async () => {
-    const { cookies, begin, header, clock } = openBrowser();
-    const longest = createReturnTo('https://app.example.com', '/auth')(`/${'a'.repeat(1_023)}`);
-    const issuer = 'https://login.example.com/realms/a-realm-of-some-length';
-    for (let at = 0; at < 6; at += 1) {
-      clock.advance(1_000);
-      const given = {
-        issuer,
-        returnTo: longest ?? '',
-        nonce: 'n'.repeat(43),
-        codeVerifier: 'v'.repeat(43),
-        replaces: 'k'.repeat(43),
-      };
-      const { lines } = await begin(`${at}`.repeat(43), given);
-      expect(lines[0]?.length).toBeLessThan(4_096);
-    }
-    expect(header().length).toBeLessThan(4_096);
-    for (let at = 1; at < 6; at += 1)
-      expect(await cookies.find(`${at}`.repeat(43), header())).toMatchObject({ returnTo: longest });
-  });
+  it.each([
+    [1_024, undefined],
+    [64, undefined],
+    [1_024, 'd'.repeat(43)],
+    [64, 'd'.repeat(43)],
+    [21, 'd'.repeat(43)],
+  ])(
+    'five tabs with %i characters of returnTo keep their logins in 4 kB (E10), DPoP key: %s',
+    async (length, dpopKey) => {
+      const { cookies, begin, header, clock } = openBrowser();
+      const longest = createReturnTo('https://app.example.com', '/auth')(`/${'a'.repeat(length - 1)}`);
+      const issuer = 'https://login.example.com/realms/a-realm-of-some-length';
+      for (let at = 0; at < 6; at += 1) {
+        clock.advance(1_000);
+        const given = {
+          issuer,
+          returnTo: longest ?? '',
+          nonce: 'n'.repeat(43),
+          codeVerifier: 'v'.repeat(43),
+          replaces: 'k'.repeat(43),
+          dpopKey,
+        };
+        const { lines } = await begin(`${at}`.repeat(43), given);
+        expect(lines[0]?.length).toBeLessThan(4_096);
+      }
+      expect(header().length).toBeLessThan(4_096);
+      for (let at = 1; at < 6; at += 1)
+        expect(await cookies.find(`${at}`.repeat(43), header())).toMatchObject({
+          returnTo: longest,
+          ...(dpopKey !== undefined && { dpopKey }),
+        });
+    },
+  );
 
   it('while the store is down, cookies stay below 4 kB and the newest login displaces older ones (E10)', async () => {
     const { cookies, begin, header, clock, returnTos } = openBrowser();

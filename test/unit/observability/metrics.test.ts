@@ -6,7 +6,7 @@ async function exposed(metrics: ReturnType<typeof createMetrics>): Promise<strin
   const text = await metrics.registry.metrics();
   return text
     .split('\n')
-    .filter((line) => line !== '' && !line.startsWith('#') && !/^coatcheck_(?:process|nodejs)_/.test(line));
+    .filter((line) => line !== '' && !line.startsWith('#') && !/^(?:process|nodejs)_/.test(line));
 }
 
 describe('the meters', () => {
@@ -66,9 +66,38 @@ describe('the meters', () => {
     expect(await exposed(two)).toContain('coatcheck_sessions_started_total 0');
   });
 
-  it('the metrics all have the prefix, including those of the process', async () => {
+  it('the metrics of the gateway have its prefix, and those of the process their usual names', async () => {
     const text = await createMetrics().registry.metrics();
-    const names = text.split('\n').filter((line) => line.startsWith('# TYPE '));
-    expect(names.filter((line) => !line.startsWith('# TYPE coatcheck_'))).toEqual([]);
+    const names = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name = '']) => name);
+    expect(names.filter((name) => !/^(?:coatcheck|process|nodejs)_/.test(name))).toEqual([]);
+    expect(names).toEqual(
+      expect.arrayContaining(['process_cpu_seconds_total', 'nodejs_heap_size_used_bytes']),
+    );
+  });
+
+  it('the gauges are read at each scrape, and a number of keys that nobody knows is absent', async () => {
+    const metrics = createMetrics();
+    let keys: number | undefined = 7;
+    let isOpen = true;
+    metrics.readFrom({
+      openWebSockets: () => 3,
+      storeKeys: () => keys,
+      breakers: () => [{ breaker: 'upstream_401', route: '/api', isOpen }],
+    });
+    metrics.requestBegan();
+    expect(await exposed(metrics)).toEqual(
+      expect.arrayContaining([
+        'coatcheck_websockets_open 3',
+        'coatcheck_store_keys 7',
+        'coatcheck_requests_in_flight 1',
+        'coatcheck_breaker_open{breaker="upstream_401",route="/api"} 1',
+      ]),
+    );
+    [keys, isOpen] = [undefined, false];
+    metrics.requestEnded();
+    const later = await exposed(metrics);
+    expect(later).toContain('coatcheck_requests_in_flight 0');
+    expect(later).toContain('coatcheck_breaker_open{breaker="upstream_401",route="/api"} 0');
+    expect(later.join('\n')).not.toContain('coatcheck_store_keys');
   });
 });

@@ -6,13 +6,18 @@ type RouteConfig = Config['routes'][number];
 /** The rules between the keys of a route that concern the claims of a session; paths are those within the route. */
 export function* routeAccessRules(
   route: RouteConfig,
-  canSign: boolean,
+  { canSign, hasBoundTokens }: { canSign: boolean; hasBoundTokens: boolean },
   isValid: IsValid,
 ): Iterable<ConfigIssue> {
   if (!isValid('auth')) return;
   if (isValid('require') && route.auth === 'none' && route.require.length > 0) {
     const message = 'a route with auth: none has no session whose claims could be judged; remove it';
     yield { path: ['require'], message };
+  }
+  if (isValid('forwardAuth') && route.forwardAuth.authorizationSecret !== undefined && hasBoundTokens) {
+    const message =
+      'access tokens that are bound to a key (provider.dpop) cannot be given to a proxy; remove it';
+    yield { path: ['forwardAuth', 'authorizationSecret'], message };
   }
   if (!isValid('identity')) return;
   const fields = identityFields(route);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { oneOf, shaped, text } from '../../values/scalar.ts';
+import { exactUrl } from '../../values/url.ts';
 import { section } from '../declaration/section.ts';
 
 /** An absolute URI without fragment, as resources and token types are. */
@@ -14,8 +15,34 @@ export const resources = () =>
     )
     .prefault([]);
 
+/** The key of a route that lets callers with an access token of their own through. */
+export const bearerKey = section({
+  issuers: z
+    .array(
+      exactUrl('expected the http(s) URL of an issuer, without query, fragment or credentials'),
+      'expected a list of issuers',
+    )
+    .prefault([])
+    .meta({
+      description: 'The issuers of such tokens, exactly as in `iss`. Their keys are found by their metadata.',
+      url: true,
+      example: ['https://login.example.com/realms/acme'],
+    }),
+  audience: text('expected an audience').exactOptional().meta({
+    description: 'The audience that such a token must have in `aud`.',
+    example: 'https://api.example.com',
+  }),
+})
+  .prefault({})
+  .meta({
+    description:
+      'Callers with an access token of their own (RFC 9068) pass, without a session; none by default.',
+    see: '[Machines beside browsers](route-tokens.md#machines-beside-browsers)',
+  });
+
 /** The keys of a route that say which access token its upstream gets. */
 export const routeTokenKeys = {
+  bearer: bearerKey,
   token: oneOf(['user', 'client', 'exchange', 'none']).prefault('user').meta({
     description:
       "The access token for the upstream: `user`, the person's; `client`, one of the gateway itself by client credentials; `exchange`, one that the provider issues for the person's (RFC 8693); or `none`.",

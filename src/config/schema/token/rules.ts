@@ -14,7 +14,11 @@ export function* routeTokenRules(
   for (const [index, route] of routes.entries()) {
     const isValidKey: IsValid = (...path) => isValid('routes', index, ...path);
     if (!isValidKey('token')) continue;
-    const issues = [...tokenIssues(route, isValidKey, kind), ...exchangeIssues(route, isValidKey)];
+    const issues = [
+      ...tokenIssues(route, isValidKey, kind),
+      ...exchangeIssues(route, isValidKey),
+      ...bearerIssues(route, isValidKey, isValid('provider') ? clientIdOf(provider) : undefined),
+    ];
     if (isFromProvider(route) && isValid('provider') && isPublic(provider)) {
       const message = 'a client without credentials cannot ask for tokens of its own';
       issues.push({ path: ['token'], message });
@@ -65,6 +69,32 @@ function* exchangeIssues({ token, exchange }: RouteConfig, isValid: IsValid): It
     if (!isGiven || (token === 'client' && key === 'audience')) continue;
     yield { path: ['exchange', key], message: `token ${token} does not use it; remove it` };
   }
+}
+
+function* bearerIssues(
+  { auth, token, bearer }: RouteConfig,
+  isValid: IsValid,
+  clientId: unknown,
+): Iterable<ConfigIssue> {
+  if (!isValid('bearer') || !isValid('auth')) return;
+  const { issuers, audience } = bearer;
+  if (issuers.length === 0 && audience === undefined) return;
+  if (issuers.length === 0) yield { path: ['bearer', 'issuers'], message: 'expected at least one issuer' };
+  if (audience === undefined)
+    yield { path: ['bearer', 'audience'], message: 'missing; tokens for other APIs must not pass' };
+  if (audience !== undefined && audience === clientId) {
+    const message = 'expected another audience than provider.clientId, which ID tokens have';
+    yield { path: ['bearer', 'audience'], message };
+  }
+  if (auth === 'none') yield { path: ['bearer'], message: 'auth none checks no token, ever; remove it' };
+  if (token === 'exchange') {
+    const message = 'not possible with token exchange, which needs a session to keep the token in';
+    yield { path: ['bearer'], message };
+  }
+}
+
+function clientIdOf(provider: Config['provider']): unknown {
+  return 'clientId' in provider ? provider.clientId : undefined;
 }
 
 /** True when the provider issues a token for the route alone. */

@@ -12,6 +12,7 @@ import { placeOf, readRecordFields, RECORD_FIELDS, type RecordFields } from '../
 import { createRecordScript, removeScript, replaceScript, touchScript } from './record-scripts.ts';
 import { createRedisGeneration } from './generation.ts';
 import { createRedisRecordReader } from './record-reader.ts';
+import { createRedisKeyCount } from './key-count.ts';
 import { createRecordScan, createSessionScan } from './record-scan.ts';
 import { createRedisSecretRemoval } from './secret-removal.ts';
 import { createIdleSealing } from './idle-limit.ts';
@@ -152,6 +153,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
   const openFound = (key: string, fields: RecordFields | undefined) => fields && records.open(key, fields);
 
   return {
+    countKeys: createRedisKeyCount(redis),
     loadRecord: async (key) => openFound(key, await readFields(key)),
     async loadForRefresh(key) {
       const fields = await readFields(key);

@@ -129,10 +129,14 @@ describe('an API that asks for a scope', () => {
   const scopes = ['openid', 'offline_access', 'items.read'];
   const routes = [{ path: '/api' }, { path: '/admin', scopes: ['admin'] }];
   const open = (scope: string, login = {}) =>
-    openChallenged(narrow(scope), { provider: { scopes }, login }, { code: 403, routes });
+    openChallenged(
+      narrow(scope),
+      { provider: { scopes }, login: { stepUp: { scopes: [] }, ...login } },
+      { code: 403, routes },
+    );
 
   it.each(['root', 'items.read root'])(
-    'that the configuration does not name gets nothing: its 403 for %j passes unchanged',
+    'that a configuration with a list does not name gets nothing: its 403 for %j passes unchanged',
     async (scope) => {
       const testGateway = await open(scope);
       const response = await call(testGateway);
@@ -154,7 +158,7 @@ describe('an API that asks for a scope', () => {
   });
 
   it('does not get it by the refusal of an upgrade', async () => {
-    const config = { provider: { scopes } };
+    const config = { provider: { scopes }, login: { stepUp: { scopes: [] } } };
     const testGateway = await openChallenged(narrow('root'), config, {
       routes: [{ path: '/socket', websocket: true }],
     });
@@ -167,6 +171,7 @@ describe('an API that asks for a scope', () => {
     ['a route', 'admin', {}],
     ['login.stepUp.scopes', 'items.write', { stepUp: { scopes: ['items.write'] } }],
     ['login.stepUp.scopes: any', 'root', { stepUp: { scopes: 'any' } }],
+    ['no key, by default,', 'root', { stepUp: {} }],
   ])('that %s names gets it', async (_where, scope, login) => {
     const testGateway = await open(scope, login);
     expect((await asked(testGateway))['scope']?.split(' ')).toContain(scope);

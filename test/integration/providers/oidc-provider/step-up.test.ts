@@ -44,7 +44,6 @@ async function open(configuration: Configuration) {
       config: {
         provider: { scopes: ['openid', 'offline_access'] },
         session: { claims: ['sub', 'acr'] },
-        login: { stepUp: { scopes: ['items.write'] } },
       },
     },
   );

@@ -184,6 +184,6 @@ async function growthWhile(action: () => Promise<void>): Promise<number> {
 
 async function residentBytes(): Promise<number> {
   const metrics = await (await fetch(`${adminUrl}/metrics`)).text();
-  const bytes = /^coatcheck_process_resident_memory_bytes (\S+)$/m.exec(metrics)?.[1];
+  const bytes = /^process_resident_memory_bytes (\S+)$/m.exec(metrics)?.[1];
   return Number(bytes);
 }

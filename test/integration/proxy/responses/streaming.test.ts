@@ -286,7 +286,7 @@ describe('an early response', () => {
 /** How many timers are set in this process: each request whose body is awaited has one. */
 async function openTimers(): Promise<number> {
   const metrics = await (await fetch(`${fixture.gateway.adminUrl}/metrics`)).text();
-  return Number(/^coatcheck_nodejs_active_resources\{type="Timeout"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
+  return Number(/^nodejs_active_resources\{type="Timeout"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
 }
 
 /** Sends this many bytes, as fast as the other side reads them. */

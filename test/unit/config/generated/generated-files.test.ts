@@ -72,6 +72,7 @@ describe('the declaration of the keys', () => {
         'session.tls.key',
         'session.secrets',
         'routes[].tls.key',
+        'routes[].forwardAuth.authorizationSecret',
         'routes[].requestHeaders.set',
         'routes[].responseHeaders.set',
         'keys[].key',

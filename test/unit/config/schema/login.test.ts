@@ -74,8 +74,8 @@ describe('login.parameters', () => {
 describe('login.stepUp', () => {
   const read = (stepUp: unknown) => parseConfig({ ...minimal, login: { stepUp } }).login.stepUp;
 
-  it('permits nothing further by default', () => {
-    expect(read({})).toEqual({ acrValues: [], scopes: [] });
+  it('permits any scope, and no further acr, by default', () => {
+    expect(read({})).toEqual({ acrValues: [], scopes: 'any' });
   });
 
   it('takes lists, and any scope', () => {

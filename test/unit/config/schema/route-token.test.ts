@@ -4,6 +4,38 @@ import { minimal, problemsWith, route } from '../sample.ts';
 
 const problemsOf = (keys: Record<string, unknown>) => problemsWith({ routes: [{ ...route, ...keys }] });
 
+describe('the callers with a token of their own on a route', () => {
+  const issuers = ['https://login.example.com'];
+  const audience = 'https://api.example.com';
+
+  it('have an issuer and an audience', () => {
+    const routes = [{ ...route, bearer: { issuers, audience } }];
+    expect(parseConfig({ ...minimal, routes }).routes[0]?.bearer).toEqual({ issuers, audience });
+    expect(problemsOf({ bearer: { issuers } })).toEqual([
+      'routes[0].bearer.audience: missing; tokens for other APIs must not pass',
+    ]);
+    expect(problemsOf({ bearer: { audience } })).toEqual([
+      'routes[0].bearer.issuers: expected at least one issuer, got the default',
+    ]);
+    expect(problemsOf({ bearer: { issuers: ['http://login.example.com'], audience } })).toEqual([
+      expect.stringContaining('expected https'),
+    ]);
+  });
+
+  it('have no ID token, and do not pass where no token is checked or where the token needs a session', () => {
+    expect(problemsOf({ bearer: { issuers, audience: 'web' } })).toEqual([
+      'routes[0].bearer.audience: expected another audience than provider.clientId, which ID tokens have, got "web"',
+    ]);
+    expect(problemsOf({ auth: 'none', bearer: { issuers, audience } })).toEqual([
+      'routes[0].bearer: auth none checks no token, ever; remove it',
+    ]);
+    const exchange = { token: 'exchange', exchange: { audience: 'orders' } };
+    expect(problemsOf({ ...exchange, bearer: { issuers, audience } })).toEqual([
+      'routes[0].bearer: not possible with token exchange, which needs a session to keep the token in',
+    ]);
+  });
+});
+
 describe('the token of a route', () => {
   it('is that of the person, without an exchange, by default', () => {
     const [parsed] = parseConfig({ ...minimal, routes: [route] }).routes;

@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs';
+import { compileRules, type AccessSubject } from '../access/rules.ts';
+import type { AccessRule } from '../config/schema/access/rule.ts';
+import type { Config } from '../config/schema/schema.ts';
+import { parseTarget } from '../http/inbound/target.ts';
+import { createRoutes } from '../proxy/routes.ts';
+
+/** What the rules say about one request of a person with these claims. */
+type Explanation = { readonly lines: readonly string[]; readonly isAllowed: boolean };
+
+/**
+ * Explains which route serves a path, and which rule decides. Rules over scopes are judged by the member `scope` of the claims, as
+ * in an access token. Throws for a path that the gateway rejects.
+ */
+export function explainAccess(config: Config, claims: Record<string, unknown>, path: string): Explanation {
+  const route = createRoutes(config.routes).match(parseTarget(path).path);
+  if (route === undefined) return { lines: [`${path}  no route`], isAllowed: false };
+  const index = config.routes.indexOf(route.config);
+  const found = `${path}  routes[${index}] ${route.config.path}  auth: ${route.config.auth}`;
+  if (route.config.auth === 'none') return { lines: [found, 'allowed  without a session'], isAllowed: true };
+  const scope = claims['scope'];
+  const subject = { claims, scope: typeof scope === 'string' ? scope : undefined };
+  const verdicts = [
+    ...judgeAll(config.login.require, 'login.require', subject),
+    ...judgeAll(route.config.require, `routes[${index}].require`, subject),
+  ];
+  const deciding = verdicts.find(({ verdict }) => verdict !== 'holds');
+  const result = deciding === undefined ? 'allowed' : `not_allowed  by ${deciding.name}`;
+  const lines = verdicts.map(({ name, verdict }) => `${verdict.padEnd(7)}  ${name}`);
+  return { lines: [found, ...lines, result], isAllowed: deciding === undefined };
+}
+
+/** Reads the claims of a person: a JSON object, as in the payload of an ID token. Throws when the file has none. */
+export function readClaims(file: string): Record<string, unknown> {
+  const claims: unknown = JSON.parse(readFileSync(file, 'utf8'));
+  if (typeof claims !== 'object' || claims === null || Array.isArray(claims))
+    throw new TypeError(`${file}: expected a JSON object with claims`);
+  return { ...claims };
+}
+
+function judgeAll(rules: readonly AccessRule[], list: string, subject: AccessSubject) {
+  return rules.map((rule, index) => ({
+    name: `${list}[${index}]`,
+    verdict: compileRules([rule])?.(subject)?.verdict ?? 'holds',
+  }));
+}

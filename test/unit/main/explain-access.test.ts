@@ -1,0 +1,38 @@
+import { describe, expect, test } from 'vitest';
+import { explainAccess } from '../../../src/main/explain-access.ts';
+import { parseConfig } from '../../../src/provider/read-config.ts';
+import { minimal, route } from '../config/sample.ts';
+
+const config = parseConfig({
+  ...minimal,
+  login: { require: [{ claim: '/email', endsWith: '@acme.example' }] },
+  routes: [
+    { ...route, path: '/api', require: [{ claim: '/roles', contains: 'admin' }, { scope: 'write' }] },
+    { ...route, path: '/api/open', auth: 'none' },
+  ],
+});
+const staff = { email: 'a@acme.example', roles: ['admin'], scope: 'read write' };
+
+describe('--explain-access', () => {
+  test.each([
+    [staff, '/api/x?y=1', true, 'allowed'],
+    [{ ...staff, roles: ['user'] }, '/api/x', false, 'not_allowed  by routes[0].require[0]'],
+    [{ ...staff, scope: undefined }, '/api/x', false, 'not_allowed  by routes[0].require[1]'],
+    [{ ...staff, email: 'a@evil.example' }, '/api/x', false, 'not_allowed  by login.require[0]'],
+    [{}, '/api/open/x', true, 'allowed  without a session'],
+    [staff, '/other', false, '/other  no route'],
+  ])('explains %j at %s', (claims, path, isAllowed, last) => {
+    const explanation = explainAccess(config, claims, path);
+    expect(explanation.isAllowed).toBe(isAllowed);
+    expect(explanation.lines.at(-1)).toBe(last);
+  });
+
+  test('tells what is unknown from what fails', () => {
+    const { lines } = explainAccess(config, { email: 7, roles: [] }, '/api/x');
+    expect(lines.slice(0, 3)).toEqual([
+      '/api/x  routes[0] /api  auth: required',
+      'unknown  login.require[0]',
+      'fails    routes[0].require[0]',
+    ]);
+  });
+});
