@@ -16,7 +16,7 @@ import { createTokenResolver } from '../proxy/token-resolver.ts';
 import { createBearerCallers } from '../proxy/tokens/bearer-callers.ts';
 import { createRouteTokens, ownAudienceOf } from '../proxy/tokens/route-tokens.ts';
 import { createAuthorizations } from '../proxy/upstream/authorization.ts';
-import { createForwarder } from '../proxy/upstream/forwarder.ts';
+import { createForwarder } from '../proxy/forwarding/forwarder.ts';
 import { createActionOn } from '../proxy/upstream/challenge-action.ts';
 import { createUpstreams, type Upstreams } from '../proxy/upstream/pools.ts';
 import { createRouteServers } from '../proxy/upstream/server-selection.ts';

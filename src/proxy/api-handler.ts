@@ -8,7 +8,7 @@ import type { Identities } from './access-checks.ts';
 import type { TokenResolver } from './token-resolver.ts';
 import type { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { SessionBoundResponses } from './response/session-bound.ts';
-import type { Forwarder } from './upstream/forwarder.ts';
+import type { Forwarder } from './forwarding/forwarder.ts';
 import { openRequestBody } from './request/body.ts';
 import type { Route, Routes } from './routes.ts';
 import { bringsToken } from './tokens/bearer-callers.ts';
