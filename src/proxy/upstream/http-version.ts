@@ -30,7 +30,7 @@ export function refuseOtherVersions(socket: Socket): void {
     }
     return write(chunk, encoding);
   };
-  socket.write = writeAndExpect as Socket['write'];
+  Object.assign(socket, { write: writeAndExpect });
   socket.read = (size) => {
     const chunk: unknown = read(size);
     if (isChecked || !Buffer.isBuffer(chunk)) return chunk;
