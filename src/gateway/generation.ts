@@ -136,7 +136,7 @@ export function createGenerations(deps: {
       store: backends.store,
       snapshots,
     });
-    const hostSessions = createHostSessions(core, sessionServices);
+    const hostSessions = createHostSessions(core, sessionServices, policies.access);
     const breakers = () => [...sessionServices.breakers(), ...handlers.breakers()];
     return {
       core,
