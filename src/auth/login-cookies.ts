@@ -65,7 +65,11 @@ const pendingLogin = z.object({
 });
 
 /** The part of an attempt that the store may have. */
-const storedPart = z.object({ returnTo: z.string().optional(), stepUp: stepUpRequirement.optional() });
+const storedPart = z.object({
+  state: z.string(),
+  returnTo: z.string().optional(),
+  stepUp: stepUpRequirement.optional(),
+});
 
 /** The content of an attempt's cookie. Without `returnTo`, the store has it; it never stores `stepUp` alone. */
 type SealedLogin = z.infer<typeof pendingLogin>;
@@ -96,7 +100,7 @@ export function createLoginCookies(deps: {
     const isShort =
       returnTo.length <= MAX_IN_COOKIE.returnTo && JSON.stringify(whole).length <= MAX_IN_COOKIE.attempt;
     if (isShort && stepUp === undefined) return whole;
-    const sealed = await seals.seal({ returnTo, stepUp }, LIFETIME_SECONDS);
+    const sealed = await seals.seal({ state: login.state, returnTo, stepUp }, LIFETIME_SECONDS);
     return store.putMarker(markerOf(login.state), sealed, LOGIN_LIFETIME_MS).then(
       () => (stepUp === undefined ? login : { ...login, stepUp: 'stored' }),
       () => whole,
@@ -108,7 +112,9 @@ export function createLoginCookies(deps: {
     // The default replaces a `returnTo` during an outage of the store; nothing replaces what a step-up requires.
     const read = stepUp === 'stored' ? readMarker : () => readMarker().catch(() => undefined);
     const sealed = isStored ? await read() : undefined;
-    const stored = storedPart.safeParse(sealed === undefined ? {} : await seals.unseal(sealed)).data;
+    const opened = storedPart.safeParse(sealed === undefined ? {} : await seals.unseal(sealed)).data;
+    // SECURITY: whoever can write to the store could put the seal of another attempt here.
+    const stored = opened?.state === login.state ? opened : undefined;
     const required = stepUp === 'stored' ? stored?.stepUp : stepUp;
     // SECURITY: without its requirement, a step-up would pass for any sign-in.
     if (stepUp === 'stored' && required === undefined) return undefined;

@@ -25,7 +25,7 @@ export type Tickets = {
   read(cookieHeader: string | undefined, clientAddress?: string): Promise<TicketReading>;
   /** The Set-Cookie value that deletes the ticket. */
   clear(): string;
-  /** Drops the cache of opened seals: call when the secrets have changed. */
+  /** Drops the cache of opened seals, and repeats reads in progress: call when the secrets have changed. */
   clearCache(): void;
 };
 
@@ -52,8 +52,30 @@ export function createTickets(deps: {
   const name = cookieName('coatcheck', secure);
   const attributes: CookieAttributes = { secure, sameSite };
   const opened = createBoundedMap<string, TicketReading>({ maxEntries: remembered });
+  /** How often the secrets have changed. */
+  let epoch = 0;
+
+  const read: Tickets['read'] = async (header, clientAddress) => {
+    const cookie = readCookie(header, name);
+    if (cookie.kind === 'absent') return absent;
+    if (cookie.kind === 'conflict') return conflict;
+    const cached = opened.get(cookie.value);
+    if (cached !== undefined) return cached;
+    const keyId = seals.unknownKeyId(cookie.value);
+    if (keyId !== undefined) return { kind: 'unknown_key', keyId };
+    const startedIn = epoch;
+    const id = (await seals.unseal(cookie.value, clientAddress))?.['id'];
+    // SECURITY: the secret of the seal may have been removed while the seal was opened.
+    if (startedIn !== epoch) return read(header, clientAddress);
+    if (typeof id !== 'string') return invalid;
+    const reading: TicketReading = { kind: 'ticket', key: keyOf(id) };
+    opened.set(cookie.value, reading);
+    return reading;
+  };
 
   return {
+    read,
+
     async issue(lifetimeMs) {
       const id = randomIdentifier();
       const seal = await seals.seal({ id }, 0);
@@ -62,23 +84,11 @@ export function createTickets(deps: {
       return { key: keyOf(id), keyId: keyIdIn(seal), setCookie: writeCookie(name, seal, withLifetime) };
     },
 
-    async read(header, clientAddress) {
-      const cookie = readCookie(header, name);
-      if (cookie.kind === 'absent') return absent;
-      if (cookie.kind === 'conflict') return conflict;
-      const cached = opened.get(cookie.value);
-      if (cached !== undefined) return cached;
-      const keyId = seals.unknownKeyId(cookie.value);
-      if (keyId !== undefined) return { kind: 'unknown_key', keyId };
-      const id = (await seals.unseal(cookie.value, clientAddress))?.['id'];
-      if (typeof id !== 'string') return invalid;
-      const reading: TicketReading = { kind: 'ticket', key: keyOf(id) };
-      opened.set(cookie.value, reading);
-      return reading;
-    },
-
     clear: () => clearCookie(name, attributes),
-    clearCache: () => opened.clear(),
+    clearCache() {
+      epoch += 1;
+      opened.clear();
+    },
   };
 }
 

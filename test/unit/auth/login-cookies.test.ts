@@ -119,6 +119,26 @@ describe('a started login', () => {
     expect(await cookies.find('s1', header())).toMatchObject({ returnTo: '/home' });
   });
 
+  it('a login leads to the default page when the store has the returnTo of another login', async () => {
+    const { cookies, begin, header, returnTos } = openBrowser();
+    await begin('s1', { returnTo: `/one${'a'.repeat(200)}` });
+    await begin('s2', { returnTo: `/two${'a'.repeat(200)}` });
+    const getMarker = returnTos.getMarker.bind(returnTos);
+    vi.spyOn(returnTos, 'getMarker').mockImplementation(() => getMarker(['login-return-to', 's2']));
+    expect(await cookies.find('s1', header())).toMatchObject({ returnTo: '/home' });
+    expect(await cookies.find('s2', header())).toMatchObject({ returnTo: `/two${'a'.repeat(200)}` });
+  });
+
+  it('a step-up is not found when the store has what another one requires', async () => {
+    const { cookies, begin, header, returnTos } = openBrowser();
+    await begin('s1', { stepUp: { acrValues: ['strong'], scopes: [], resources: [] } });
+    await begin('s2', { stepUp: { acrValues: ['weak'], scopes: [], resources: [] } });
+    const getMarker = returnTos.getMarker.bind(returnTos);
+    vi.spyOn(returnTos, 'getMarker').mockImplementation(() => getMarker(['login-return-to', 's2']));
+    expect(await cookies.find('s1', header())).toBeUndefined();
+    expect(await cookies.find('s2', header())).toMatchObject({ stepUp: { acrValues: ['weak'] } });
+  });
+
   it('the store contains no readable part of a long returnTo', async () => {
     const { begin, returnTos } = openBrowser();
     const put = vi.spyOn(returnTos, 'putMarker');

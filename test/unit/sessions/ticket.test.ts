@@ -175,4 +175,14 @@ describe('an opened ticket', () => {
     tickets.clearCache();
     expect(await tickets.read(cookie)).toMatchObject({ kind: 'unknown_key' });
   });
+
+  it('is not accepted, and not cached, when its secret is removed while its seal is opened', async () => {
+    const { tickets, issue, keyRing } = openTickets();
+    const { cookie } = await issue();
+    const reading = tickets.read(cookie);
+    keyRing.replace(['another-secret-of-32-characters..']);
+    tickets.clearCache();
+    expect(await reading).toMatchObject({ kind: 'unknown_key' });
+    expect(await tickets.read(cookie)).toMatchObject({ kind: 'unknown_key' });
+  });
 });

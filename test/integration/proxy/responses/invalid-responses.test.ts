@@ -12,6 +12,7 @@ beforeAll(async () => {
     rawRoutes: [
       { path: '/raw' },
       { path: '/single', connections: { max: 1 }, timeout: { headers: '500ms' }, websocket: true },
+      { path: '/kept', connections: { max: 1 } },
       { path: '/bodiless', connections: { reuse: 'bodiless' } },
       { path: '/socket-raw', websocket: true },
     ],
@@ -80,6 +81,52 @@ describe('a response of an upstream', () => {
       expect([response.status, codeOf(response)]).toEqual([502, 'upstream_invalid_response']);
     },
   );
+});
+
+it.each([
+  ['HTTP/2.0 as its version', 'GET /kept/two HTTP/1.1', [], '', 'HTTP/2.0 200 OK'],
+  ['HTTP/2.0 after empty lines', 'GET /kept/two HTTP/1.1', [], '', `${'\r\n'.repeat(20)}HTTP/2.0 200 OK`],
+  [
+    'HTTP/2.0 to a chunked request',
+    'POST /kept/two HTTP/1.1',
+    ['Transfer-Encoding: chunked'],
+    '2\r\nhi\r\n0\r\n\r\n',
+    'HTTP/2.0 200 OK',
+  ],
+])(
+  'a later response of a connection with %s becomes 502 upstream_invalid_response',
+  async (_what, requestLine, fields, body, statusLine) => {
+    const connections: Socket[] = [];
+    fixture.raw.attend = (socket) => {
+      connections.push(socket);
+      let received = '';
+      socket.on('data', (chunk: Buffer) => {
+        received += chunk.toString('latin1');
+        const isWhole = /^GET [^]*\r\n\r\n$|\r\n0\r\n\r\n$|hi$/.test(received);
+        if (!isWhole) return;
+        const isSecond = received.includes('/two ');
+        received = '';
+        socket.write(`${isSecond ? statusLine : 'HTTP/1.1 200 OK'}\r\nContent-Length: 2\r\n\r\nok`);
+      });
+    };
+    expect((await fixture.send('GET /kept/one HTTP/1.1')).status).toBe(200);
+    const response = await fixture.send(requestLine, [...fields], body);
+    expect([response.status, codeOf(response)]).toEqual([502, 'upstream_invalid_response']);
+    expect(connections).toHaveLength(1);
+  },
+);
+
+it('a response body that begins with a status line passes, on a kept connection too', async () => {
+  fixture.raw.attend = (socket) =>
+    void socket.on('data', (chunk: Buffer) => {
+      const end = chunk.includes('/two ') ? 'Connection: close\r\n\r\n' : '\r\n';
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 12\r\n${end}`);
+      setImmediate(() => socket.write('HTTP/2.0 200'));
+    });
+  for (const path of ['/kept/one', '/kept/two']) {
+    const response = await fixture.send(`GET ${path} HTTP/1.1`);
+    expect([response.status, response.body.toString()]).toEqual([200, 'HTTP/2.0 200']);
+  }
 });
 
 it('a 204 with a length of 0 reaches the browser without a length', async () => {
