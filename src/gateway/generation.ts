@@ -82,7 +82,8 @@ export function createGenerations(deps: {
     const settings = {
       provider: providerSettings,
       sessions: [provider, sessionSettings, config.refresh, secure],
-      routes: config.routes,
+      // Rules for everybody withdraw what is open as those of a route do.
+      routes: [config.routes, config.login.require],
     };
     const sessionServices =
       former !== undefined && hasSameSettings(settings.sessions, former.settings.sessions)
