@@ -62,16 +62,9 @@ export const balancers: readonly Balancer[] = [
         ['10.0.0.11:3000', `127.0.0.1:${ports.replica}`],
         ['10.0.0.12:3000', `127.0.0.2:${ports.replica}`],
         ['health_port 9464', `health_port ${ports.admin}`],
-        ['/etc/ssl/coatcheck/tls.crt', join(folder, 'tls.crt')],
-        ['/etc/ssl/coatcheck/tls.key', join(folder, 'tls.key')],
+        ...certificateIn(folder),
       ]);
-      const options = `{\n admin off\n default_bind 127.0.0.1\n https_port ${ports.https}\n http_port ${ports.http}\n}\n`;
-      await writeFile(join(folder, 'Caddyfile'), options + sample);
-      return startChildProcess(
-        program('caddy', 'CADDY', ['/usr/bin/caddy']),
-        ['run', '--config', join(folder, 'Caddyfile'), '--adapter', 'caddyfile'],
-        { env: { HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder } },
-      );
+      return startCaddy(folder, ports, sample);
     },
   },
 ];
@@ -89,6 +82,65 @@ export function startNginxBeforeSocket(
   ]);
 }
 
+/** A proxy that asks the gateway on `gatewayPort` about each request, and forwards to an API on `apiPort`. */
+export type AskingProxy = {
+  readonly name: string;
+  start(
+    folder: string,
+    ports: Pick<Ports, 'https' | 'http'> & { gateway: number; api: number },
+  ): Promise<ChildProcess>;
+};
+
+export const askingProxies: readonly AskingProxy[] = [
+  {
+    name: 'nginx',
+    async start(folder, ports) {
+      const sample = await adapt('nginx/forward-auth.conf', [
+        ...addressesOf(ports),
+        ['listen 443', `listen 127.0.0.1:${ports.https}`],
+        ...certificateIn(folder),
+      ]);
+      return runNginx(folder, sample);
+    },
+  },
+  {
+    name: 'Caddy',
+    async start(folder, ports) {
+      const sample = await adapt('caddy/forward-auth.Caddyfile', [
+        ...addressesOf(ports),
+        ...certificateIn(folder),
+      ]);
+      return startCaddy(folder, ports, sample);
+    },
+  },
+];
+
+const addressesOf = ({ gateway, api }: { gateway: number; api: number }) =>
+  [
+    ['10.0.0.11:3000', `127.0.0.1:${gateway}`],
+    ['10.0.0.21:8080', `127.0.0.1:${api}`],
+  ] as const;
+
+const certificateIn = (folder: string) =>
+  [
+    ['/etc/ssl/coatcheck/tls.crt', join(folder, 'tls.crt')],
+    ['/etc/ssl/coatcheck/tls.key', join(folder, 'tls.key')],
+  ] as const;
+
+async function startCaddy(
+  folder: string,
+  ports: Pick<Ports, 'https' | 'http'>,
+  sample: string,
+): Promise<ChildProcess> {
+  const options = `{\n admin off\n default_bind 127.0.0.1\n https_port ${ports.https}\n http_port ${ports.http}\n}\n`;
+  await writeFile(join(folder, 'Caddyfile'), options + sample);
+  return startChildProcess(
+    program('caddy', 'CADDY', ['/usr/bin/caddy']),
+    ['run', '--config', join(folder, 'Caddyfile'), '--adapter', 'caddyfile'],
+    { env: { HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder } },
+  );
+}
+
 async function startNginx(
   folder: string,
   ports: Pick<Ports, 'https' | 'http'>,
@@ -98,9 +150,12 @@ async function startNginx(
     ...servers,
     ['listen 443', `listen 127.0.0.1:${ports.https}`],
     ['listen 80', `listen 127.0.0.1:${ports.http}`],
-    ['/etc/ssl/coatcheck/tls.crt', join(folder, 'tls.crt')],
-    ['/etc/ssl/coatcheck/tls.key', join(folder, 'tls.key')],
+    ...certificateIn(folder),
   ]);
+  return runNginx(folder, sample);
+}
+
+async function runNginx(folder: string, sample: string): Promise<ChildProcess> {
   await writeFile(join(folder, 'sample.conf'), sample);
   const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   const temporary = kinds.map((kind) => `${kind}_temp_path ${join(folder, kind)};`).join('\n');
