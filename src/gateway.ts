@@ -17,7 +17,7 @@ import { createSharedState } from './gateway/shared-state.ts';
 import { recentProblems } from './observability/log.ts';
 import type { ExpressClasses } from './performance/express-classes.ts';
 import { configSchema } from './provider/read-config.ts';
-import { withdrawnBy } from './proxy/withdrawn-routes.ts';
+import { addsRules, withdrawnBy } from './proxy/withdrawn-routes.ts';
 import { offersWebSocket } from './proxy/websocket/handshake.ts';
 
 /** A complete gateway without listeners. */
@@ -147,7 +147,9 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     if (former.provider !== next.provider) former.provider.retire();
     if (former.routing !== next.routing) {
       former.routing.upstreams.retire();
-      const isWithdrawn = withdrawnBy(next.routing.routes);
+      const isWithdrawn = withdrawnBy(next.routing.routes, {
+        hasStricterSignIn: addsRules(next.core.config.login.require, former.core.config.login.require),
+      });
       shared.tunnels.closeWithdrawn(isWithdrawn);
       shared.eventStreams.cutOffWithdrawn(isWithdrawn);
     }

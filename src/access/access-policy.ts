@@ -3,6 +3,7 @@ import { GatewayError } from '../errors.ts';
 import { allClaims } from '../sessions/store/claim-selection.ts';
 import type { SessionData, SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
+import type { AccessToken } from '../tokens/token-set.ts';
 import { currentClaims } from './claims.ts';
 import { compileRules, type AccessRules, type AccessSubject } from './rules.ts';
 
@@ -10,6 +11,8 @@ import { compileRules, type AccessRules, type AccessSubject } from './rules.ts';
 export type AccessPolicy = {
   /** Throws `not_allowed` for a sign-in that does not meet `login.require`. */
   checkSignIn(signIn: SignInSubject): void;
+  /** Throws `not_allowed` for a session that does not meet `login.require` any more. */
+  checkSession(session: SessionView): void;
   /** The check of one route; undefined when no rule applies to it, so that it costs nothing. */
   ofRoute(route: Pick<RouteConfig, 'require' | 'auth'>, audience: Audience): RouteAccess | undefined;
 };
@@ -37,6 +40,11 @@ export function createAccessPolicy({ login, provider }: Pick<Config, 'login' | '
       enforce(signInRules, subject, 'login.require', 'not_allowed');
     },
 
+    checkSession({ data }) {
+      const claims = currentClaims(data);
+      enforce(signInRules, { claims, scope: scopeOf(data.tokens.access[''], signInScopes) }, 'login.require');
+    },
+
     ofRoute(route, audience) {
       const routeRules = compileRules(route.require);
       if (route.auth === 'none' || (routeRules === undefined && signInRules === undefined)) return undefined;
@@ -45,7 +53,6 @@ export function createAccessPolicy({ login, provider }: Pick<Config, 'login' | '
         check({ data }) {
           const claims = currentClaims(data);
           const { '': signInToken, [audience.id]: token } = data.tokens.access;
-          const scopeOf = (found: typeof token, requested: string) => found && (found.scope ?? requested);
           enforce(signInRules, { claims, scope: scopeOf(signInToken, signInScopes) }, 'login.require');
           enforce(routeRules, { claims, scope: scopeOf(token, requestedScopes) }, "the route's require");
         },
@@ -56,6 +63,11 @@ export function createAccessPolicy({ login, provider }: Pick<Config, 'login' | '
       };
     },
   };
+}
+
+/** Without a scope in its response, a token has those that were asked for. */
+function scopeOf(token: AccessToken | undefined, requested: string): string | undefined {
+  return token && (token.scope ?? requested);
 }
 
 /** The scopes of an access token: `scope` (RFC 9068, section 2.2.3), or `scp`, a text or a list, of some providers. */

@@ -601,8 +601,8 @@ export type ConfigInput = {
           | {
               /**
                * Header fields with claims of the session: each name with a JSON Pointer (RFC 6901). A client's own
-               * fields of these names never pass. Values are percent-encoded UTF-8; lists are joined by commas. A
-               * claim that is missing, or no text, number, boolean or list of those, sends no field.
+               * fields of these names pass on no route. Values are percent-encoded UTF-8; lists are joined by
+               * commas. A claim that is missing, or no text, number, boolean or list of those, sends no field.
                * @defaultValue `{}`
                */
               headers?: Record<string, string> | undefined;
@@ -611,7 +611,7 @@ export type ConfigInput = {
                * access tokens.
                */
               jwt?: {
-                /** The header field of the JWT. A client's own field of this name never passes. */
+                /** The header field of the JWT. A client's own field of this name passes on no route. */
                 header: string;
                 /** Its `aud`, which the upstream must check. */
                 audience: string;

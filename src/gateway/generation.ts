@@ -82,7 +82,8 @@ export function createGenerations(deps: {
     const settings = {
       provider: providerSettings,
       sessions: [provider, sessionSettings, config.refresh, secure],
-      routes: config.routes,
+      // Rules for everybody withdraw what is open as those of a route do.
+      routes: [config.routes, config.login.require],
     };
     const sessionServices =
       former !== undefined && hasSameSettings(settings.sessions, former.settings.sessions)
@@ -136,7 +137,7 @@ export function createGenerations(deps: {
       store: backends.store,
       snapshots,
     });
-    const hostSessions = createHostSessions(core, sessionServices);
+    const hostSessions = createHostSessions(core, sessionServices, policies.access);
     const breakers = () => [...sessionServices.breakers(), ...handlers.breakers()];
     return {
       core,

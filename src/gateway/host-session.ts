@@ -21,14 +21,14 @@ export type TokenRequest = {
 /** The sessions of requests that the host of the gateway handles itself. */
 export type HostSessions = {
   /**
-   * Finds who is signed in; undefined without a session. Does not extend the session. Rejects with a `GatewayError`:
+   * Finds who is signed in; undefined without a session, or for one that does not meet `login.require` any more. Does not extend the session. Rejects with a `GatewayError`:
    * `store_unavailable`, or `rate_limited` for a client that sends many forged cookies.
    */
   session(request: IncomingMessage): Promise<HostSession | undefined>;
   /**
    * Returns an access token that may be sent now, refreshed if it has expired, and extends the session as a call of a route
-   * does. Rejects with a `GatewayError` when there is none: `session_required`, `session_expired`, `step_up_required`,
-   * `provider_unavailable` or `store_unavailable`.
+   * does. Rejects with a `GatewayError` when there is none: `session_required`, `session_expired`, `not_allowed`,
+   * `step_up_required`, `provider_unavailable` or `store_unavailable`.
    */
   accessToken(request: IncomingMessage, wanted?: TokenRequest): Promise<string>;
 };

@@ -44,6 +44,7 @@ export function createSessionServices(
   const { store, locks, sharedTokens } = backends;
   const { cache, revocations, pendingWrites, refreshes, clientTokenRenewals, backgroundTasks } = shared;
   const { session, refresh } = config;
+  const { issuer } = provider;
 
   const tickets = createTickets({
     seals: createSealedCookies(keyRing, 'session-cookie', forgedSeals),
@@ -52,7 +53,7 @@ export function createSessionServices(
     remembered: session.cache.maxEntries,
   });
   const sessions = createSessions({
-    issuer: provider.issuer,
+    issuer,
     store,
     cache,
     tickets,
@@ -73,7 +74,7 @@ export function createSessionServices(
   const semaphore = createSemaphore(refresh.maxConcurrent);
   const suppression = createRefreshSuppression({ sessions, locks, lockWaitMs, clock });
   const refresher = createTokenRefresher({
-    issuer: provider.issuer,
+    issuer,
     sessions,
     ...withRefreshSpans(tracing, {
       callTokenEndpoint: createTokenEndpointCall({
@@ -121,8 +122,7 @@ export function createSessionServices(
   const clientTokens =
     grants && createClientTokens({ ...grants, sharedTokens, renewals: clientTokenRenewals });
   const exchangedTokens =
-    grants && createExchangedTokens({ ...grants, sessions, refresher, suppression, refreshes });
-  const { issuer } = provider;
+    grants && createExchangedTokens({ ...grants, issuer, sessions, refresher, suppression, refreshes });
   return {
     tickets,
     sessions,

@@ -6,6 +6,7 @@ import type { Logger } from '../observability/log.ts';
 import type { ExchangeRequest, GrantOutcome, TokenGrants } from '../provider/grants/token-grants.ts';
 import type { Locks } from '../redis/lock/locks.ts';
 import type { Credential } from '../refresh/credential.ts';
+import { createIssuerCheck } from '../refresh/issuer-check.ts';
 import {
   accessTokenOf,
   credentialOf,
@@ -49,6 +50,8 @@ export type ExchangedTokens = {
 const MAX_REFUSALS = 10_000;
 
 export function createExchangedTokens(deps: {
+  /** The issuer of the provider. */
+  issuer: string;
   sessions: Sessions;
   refresher: TokenRefresher;
   grants: TokenGrants;
@@ -67,6 +70,7 @@ export function createExchangedTokens(deps: {
   log: Logger;
 }): ExchangedTokens {
   const { sessions, refresher, grants, callGrant, locks, suppression, refreshes, clock, log } = deps;
+  const endIfOfOtherIssuer = createIssuerCheck(deps);
   const refusals = createBoundedMap<string, { readonly untilMs: number; readonly error: GatewayError }>({
     maxEntries: MAX_REFUSALS,
     isExpired: ({ untilMs }) => untilMs <= clock(),
@@ -114,7 +118,7 @@ export function createExchangedTokens(deps: {
     if (lease === undefined) return unavailableFor(grantUnavailable());
     try {
       const record = await sessions.loadByKey(session.key);
-      if (record === undefined) return expired(undefined);
+      if (record === undefined || (await endIfOfOtherIssuer(record))) return expired(undefined);
       const found = accessTokenOf(record, target);
       if (found !== undefined && found !== rejected && freshness(record, target) === 'fresh')
         return { kind: 'refreshed', outcome: undefined, session: sessions.viewOf(record) };

@@ -52,13 +52,11 @@ export function readArguments(): Arguments | undefined {
     });
     const [path, ...others] = positionals;
     const isExplaining = values['explain-access'] !== undefined;
-    if (
-      others.length > 0 ||
-      (path !== undefined) !== isExplaining ||
-      (values.claims !== undefined) !== isExplaining
-    )
+    const [unexpected] = isExplaining ? others : positionals;
+    if (unexpected !== undefined) throw new TypeError(`Unexpected argument '${unexpected}'`);
+    if (isExplaining !== (values.claims !== undefined) || (isExplaining && path === undefined))
       throw new TypeError(
-        'expected --claims FILE and one path with --explain-access, and neither without it',
+        '--explain-access needs --claims FILE and a path, and --claims needs --explain-access',
       );
     return { ...values, path };
   } catch (error) {

@@ -8,6 +8,7 @@ import { requestContextOf } from '../http/inbound/request-context.ts';
 import type { Target } from '../http/inbound/target.ts';
 import type { Identities } from './access-checks.ts';
 import type { Route, Routes } from './routes.ts';
+import { bringsToken } from './tokens/bearer-callers.ts';
 import type { Caller } from './tokens/caller.ts';
 import type { TokenResolver } from './token-resolver.ts';
 
@@ -34,7 +35,9 @@ export function createForwardAuth(deps: {
     const route = routeOf(target, routes);
     const forwarded = { method: method ?? 'GET', headers: request.headers };
     checkMethod(route, method);
-    checkOrigin(forwarded, route, originPolicy);
+    checkWebSocket(forwarded, route);
+    // As on the route itself.
+    if (!bringsToken(route, request)) checkOrigin(forwarded, route, originPolicy);
     const context = { ...requestContextOf(response), target, route: route.config.path };
     const caller = await tokenResolver.resolve(request, route, context);
     if (caller === undefined) return [];
@@ -92,12 +95,17 @@ function checkMethod({ methods, config }: Route, method: string | undefined): vo
 
 const usualMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
+/** A browser adds this field to a WebSocket handshake, and no page can (Fetch, section 4.6). */
+function isHandshake({ headers }: ForwardedRequest): boolean {
+  return headers['sec-websocket-key'] !== undefined;
+}
+
+function checkWebSocket(forwarded: ForwardedRequest, { config }: Route): void {
+  if (isHandshake(forwarded) && !config.websocket) refuse(`The route ${config.path} accepts no WebSockets.`);
+}
+
 function checkOrigin(forwarded: ForwardedRequest, { config }: Route, originPolicy: OriginPolicy): void {
-  // A browser adds this field to a WebSocket handshake, and no page can (Fetch, section 4.6).
-  if (forwarded.headers['sec-websocket-key'] !== undefined) {
-    if (!config.websocket) refuse(`The route ${config.path} accepts no WebSockets.`);
-    return originPolicy.checkUpgrade(forwarded);
-  }
+  if (isHandshake(forwarded)) return originPolicy.checkUpgrade(forwarded);
   if (config.auth !== 'none' || config.cookies.toUpstream.length > 0) originPolicy.checkForwarded(forwarded);
 }
 

@@ -18,6 +18,8 @@ export type Route = {
   readonly methods: ReadonlySet<string>;
   /** The scopes and resource that the access token must cover. */
   readonly audience: Audience;
+  /** The identity headers of all routes, in lower case: an upstream may serve several of them. */
+  readonly identityFields: ReadonlySet<string>;
   /** True when callers with an access token of their own pass. */
   readonly acceptsBearer: boolean;
   /** Maps a validated path that matched this route to the upstream's path. It only joins strings and parses nothing. */
@@ -31,7 +33,10 @@ export type Route = {
 export type Routes = { all: readonly Route[]; match(path: string): Route | undefined };
 
 export function createRoutes(configs: readonly RouteConfig[]): Routes {
-  const all = configs.map(createRoute).sort((a, b) => b.config.path.length - a.config.path.length);
+  const identityFields = new Set(configs.flatMap(identityFieldsOf));
+  const all = configs
+    .map((config) => createRoute(config, identityFields))
+    .sort((a, b) => b.config.path.length - a.config.path.length);
   const find = (path: string) => all.find((route) => isUnder(path, route.config.path));
   const folded = all.map((route) => ({ route, path: foldPath(route.config.path) }));
   const findCaseFolded = (path: string) => folded.find((each) => isUnder(path, each.path))?.route;
@@ -102,7 +107,12 @@ function ambiguousPath(): GatewayError {
   });
 }
 
-function createRoute(config: RouteConfig): Route {
+function identityFieldsOf({ identity: { headers, jwt } }: RouteConfig): string[] {
+  const names = [...Object.keys(headers), ...(jwt === undefined ? [] : [jwt.header])];
+  return names.map((name) => name.toLowerCase());
+}
+
+function createRoute(config: RouteConfig, identityFields: ReadonlySet<string>): Route {
   const [first, ...others] = config.upstream.map((url) => new URL(url));
   if (first === undefined) throw new TypeError(`route ${config.path} has no upstream`);
   const base = first.pathname.replace(/\/+$/, '');
@@ -113,6 +123,7 @@ function createRoute(config: RouteConfig): Route {
     servers: [serverOf(first), ...others.map(serverOf)],
     methods: new Set(config.methods),
     audience: createAudience(config.scopes, config.resource),
+    identityFields,
     acceptsBearer: config.bearer.issuers.length > 0,
     upstreamPath(path) {
       if (prefixLength === 0) return base + path;

@@ -9,14 +9,26 @@ export type OpenedBy = { readonly route: RouteConfig; readonly path: string };
 export type IsWithdrawn = (openedBy: OpenedBy) => boolean;
 
 /**
- * Compares what is open with the routes after a reload: its route is gone, or the route of its path has stricter rules.
+ * Compares what is open with the routes after a reload: its route is gone, or the route of its path has stricter rules, or
+ * `login.require` has.
  * Another upstream or timeout withdraws nothing: a reload drops no connection without need.
  */
-export function withdrawnBy({ match }: Pick<Routes, 'match'>): IsWithdrawn {
+export function withdrawnBy(
+  { all, match }: Routes,
+  /** True when everything that former routes opened for a person must be opened again. */
+  { hasStricterSignIn }: { hasStricterSignIn: boolean },
+): IsWithdrawn {
+  const current = new Set(all.map(({ config }) => config));
   return ({ route, path }) => {
     const next = routeOf(path, match);
-    return next === undefined || isStricter(next, route);
+    if (next === undefined || isStricter(next, route)) return true;
+    return hasStricterSignIn && next.auth !== 'none' && !current.has(route);
   };
+}
+
+/** True if a list of rules has one that the former list lacks. */
+export function addsRules(next: RouteConfig['require'], former: RouteConfig['require']): boolean {
+  return next.some((rule) => !former.some((earlier) => hasSameSettings(rule, earlier)));
 }
 
 const strictness = { none: 0, optional: 1, required: 2 } as const;
@@ -26,7 +38,7 @@ function isStricter(next: RouteConfig, former: RouteConfig): boolean {
     strictness[next.auth] > strictness[former.auth] ||
     (former.websocket && !next.websocket) ||
     (former.methods.includes('GET') && !next.methods.includes('GET')) ||
-    next.require.some((rule) => !former.require.some((earlier) => hasSameSettings(rule, earlier)))
+    addsRules(next.require, former.require)
   );
 }
 

@@ -18,6 +18,7 @@ import type { Audience } from '../tokens/audience.ts';
 import { freshnessOf, type Ahead, type Freshness } from '../tokens/freshness.ts';
 import { mergeRefreshResponse } from '../tokens/token-set.ts';
 import type { Credential } from './credential.ts';
+import { createIssuerCheck } from './issuer-check.ts';
 import {
   accessTokenOf,
   createFailureSettlement,
@@ -108,6 +109,7 @@ export function createTokenRefresher(deps: {
   const { sessions, callTokenEndpoint, locks, breaker, sessionLimit, suppression, clock, metrics } = deps;
   const { refreshes, backgroundTasks } = deps;
   const settleFailure = createFailureSettlement(deps);
+  const endIfOfOtherIssuer = createIssuerCheck(deps);
 
   /** Freshness: by this machine's clock. A token that the session does not have yet counts as expired. */
   const freshnessIn = ({ data }: SessionView, audience: Audience): Freshness => {
@@ -231,15 +233,7 @@ export function createTokenRefresher(deps: {
     { lease, owner, waitedFor }: { lease: Lease; owner: string; waitedFor: string | undefined },
   ): Promise<Spending> => {
     const { key, version, data } = record;
-    // SECURITY: a refresh token is for its issuer alone.
-    if (data.issuer !== deps.issuer) {
-      deps.log.warn(
-        { session: key, issuer: data.issuer },
-        'the session is of another issuer than the provider; ending it without a refresh',
-      );
-      await sessions.end(key, 'issuer_changed');
-      return { result: expired(undefined) };
-    }
+    if (await endIfOfOtherIssuer(record)) return { result: expired(undefined) };
     const { refreshToken } = data.tokens;
     if (refreshToken === undefined) {
       await sessions.end(record.key, 'expired');

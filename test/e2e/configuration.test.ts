@@ -55,7 +55,7 @@ log: { level: loud }
     expect(printed(result)).toEqual([
       'The configuration is invalid: 9 problems.',
       'coatcheck.yaml:1  baseUrl: expected an http(s) origin, such as https://app.example.com, without path or query, got "https://app.example.com/home"',
-      'coatcheck.yaml:2  listen: expected host:port, such as 0.0.0.0:3000 or [::1]:3000, got 3000',
+      'coatcheck.yaml:2  listen: expected host:port, such as 0.0.0.0:3000 or [::1]:3000, or unix:/path, such as unix:/run/coatcheck/coatcheck.sock, got 3000',
       'coatcheck.yaml:3  sesion: unknown key "sesion"; did you mean "session"?',
       'coatcheck.yaml:8  provider.clientSecret: the environment variable CLIENT_SECRET is not set',
       'coatcheck.yaml:10  session.secrets[0]: the file "/nowhere/secret" does not exist',

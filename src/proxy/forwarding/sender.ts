@@ -168,8 +168,9 @@ export function createSender(deps: SenderDeps): Send {
 
 /** The parts of a call that are the same for all requests of a route. */
 function createRouteContext(route: Route, { baseUrl, eventStreams, authorizations }: SenderDeps) {
+  const { identityFields } = route;
   const requestHeadersFor = forEachServer(route, ({ host }) =>
-    createRequestHeaderPolicy(route.config, { host, baseUrl }),
+    createRequestHeaderPolicy(route.config, { host, baseUrl, identityFields }),
   );
   const { connections, timeout } = route.config;
   const writerPolicy: ResponseWriterPolicy = {

@@ -17,7 +17,7 @@ export type UpstreamRequestMetadata = {
 };
 
 /** The keys of a route that decide on its header fields. */
-type HeaderConfig = Pick<RouteConfig, 'requestHeaders' | 'cookies'> & Partial<Pick<RouteConfig, 'identity'>>;
+type HeaderConfig = Pick<RouteConfig, 'requestHeaders' | 'cookies'>;
 
 /** Creates the header fields of an upstream request from those of the client, as a flat list of names and values. */
 export type RequestHeaderPolicy = (
@@ -47,6 +47,7 @@ const forbidden = new Set([
   'fastly-client-ip',
   'x-csrf',
   'x-request-id',
+  'x-forward-auth-secret',
   'x-host',
   'x-scheme',
   'x-url-scheme',
@@ -114,8 +115,9 @@ const contentFields =
  */
 export function createRequestHeaderPolicy(
   route: HeaderConfig,
-  target: { host: string; baseUrl: string },
+  target: { host: string; baseUrl: string; identityFields: ReadonlySet<string> },
 ): RequestHeaderPolicy {
+  const { identityFields } = target;
   const replaced = replacedBy(route);
   const cookies = new Set(route.cookies.toUpstream);
   const added = Object.entries(route.requestHeaders.set).flat();
@@ -134,7 +136,8 @@ export function createRequestHeaderPolicy(
   const isAllowed = (name: string) => allowed.size === 0 || allowed.has(name) || contentFields.test(name);
   const isKept = rememberNames((name) => {
     const lowerCase = name.toLowerCase();
-    return mayPass(lowerCase, replaced) && isAllowed(lowerCase);
+    // SECURITY: a client's own copies never pass, also where the gateway sends none: another route tells its upstream by them.
+    return mayPass(lowerCase, replaced) && !identityFields.has(lowerCase) && isAllowed(lowerCase);
   });
 
   return (rawHeaders, { credential, identity, clientAddress, requestId, traceparent }) => {
@@ -167,15 +170,8 @@ export function createRequestHeaderPolicy(
   };
 }
 
-/** SECURITY: a client's own copies of the identity headers never pass, also where the gateway sends none. */
-function replacedBy({ requestHeaders, identity }: HeaderConfig): ReadonlySet<string> {
-  const { headers = {}, jwt } = identity ?? {};
-  const ofIdentity = [...Object.keys(headers), ...(jwt === undefined ? [] : [jwt.header])];
-  return new Set(
-    [...Object.keys(requestHeaders.set), ...requestHeaders.remove, ...ofIdentity].map((name) =>
-      name.toLowerCase(),
-    ),
-  );
+function replacedBy({ requestHeaders: { set, remove } }: HeaderConfig): ReadonlySet<string> {
+  return new Set([...Object.keys(set), ...remove].map((name) => name.toLowerCase()));
 }
 
 function mayPass(name: string, replaced: ReadonlySet<string>): boolean {

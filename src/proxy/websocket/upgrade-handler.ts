@@ -187,12 +187,13 @@ function createRouteContext(
   route: Route,
   { baseUrl, metrics, actionOn }: Pick<UpgradeDeps, 'baseUrl' | 'metrics' | 'actionOn'>,
 ) {
+  const { identityFields } = route;
   const { timeout, tls } = route.config;
   const responseHeaders = createResponseHeaderPolicy(route.config);
   return {
     of: forEachServer(route, ({ origin, host }) => ({
       target: createUpgradeTarget(origin, { timeout, tls }),
-      requestHeaders: createRequestHeaderPolicy(route.config, { host, baseUrl }),
+      requestHeaders: createRequestHeaderPolicy(route.config, { host, baseUrl, identityFields }),
     })),
     policyOf(
       request: IncomingMessage,

@@ -95,7 +95,9 @@ describe('the error codes', () => {
   });
 
   it('429 rate_limited: with Retry-After', async () => {
-    const other = await fixture.start({ config: { rateLimit: { login: 1 } } });
+    // With a prefix of its own: replicas that share one count together.
+    const session = { keyPrefix: 'limited:' };
+    const other = await fixture.start({ config: { session, rateLimit: { login: 1 } } });
     const stranger = fixture.browser(other);
     const answers = [await stranger.get('/auth/login'), await stranger.get('/auth/login')];
     expect(answers[0]?.status).toBe(302);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
@@ -57,6 +58,9 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+/** More than two intervals of the health checks in the samples, in milliseconds. */
+const HEALTH_CHECKS_MS = 2_500;
+
 describe.each(balancers)('behind $name, as deploy/ configures it,', ({ start, shutdownDelay }) => {
   // Without health checks, a balancer may send a request on a connection that the system has accepted and the stopping process
   // has not. It repeats the request only if that is safe.
@@ -109,8 +113,10 @@ describe.each(balancers)('behind $name, as deploy/ configures it,', ({ start, sh
         programs[index].signal('SIGTERM');
         expect(await programs[index].exit).toMatchObject({ code: 0 });
         programs[index] = await startReplica(ADDRESSES[index]);
-        // The next replica stops when this one has served a request again, as after a rolling update's readiness delay.
+        // The next replica stops when this one serves again and the balancer has checked it since, as after the readiness delay
+        // of a rolling update: a late health check may have seen the stopped process.
         await expect.poll(() => served(programs[index]), { timeout: 20_000 }).toBe(true);
+        await sleep(HEALTH_CHECKS_MS);
       }
     } finally {
       isOver = true;

@@ -19,6 +19,8 @@ beforeAll(async () => {
     routes: [
       { path: '/told', identity, websocket: true },
       { path: '/told/maybe', identity, auth: 'optional', websocket: true },
+      { path: '/untold', websocket: true, requestHeaders: { allow: ['X-User', 'X-Roles'] } },
+      { path: '/untold/open', auth: 'none', websocket: true },
       { path: '/listed', identity, requestHeaders: { allow: ['X-User', 'X-Roles', 'X-Identity', 'X-Kept'] } },
     ],
     config: { keys: [{ key: privateKey.export({ type: 'pkcs8', format: 'pem' }) }] },
@@ -131,6 +133,19 @@ describe('routes[].identity', () => {
     expect(headers.flat().filter((text) => text.includes('attacker'))).toEqual([]);
     for (const name of ['x-user', 'x-roles', 'x-identity', 'x-forwarded-email'])
       expect(valuesOf(headers, name)).toEqual([]);
+  });
+
+  it.each([
+    ['requests', 'GET /untold/one', []],
+    ['requests of open routes', 'GET /untold/open/one', []],
+    ['upgrades', 'GET /untold/live', UPGRADE],
+    ['upgrades of open routes', 'GET /untold/open/live', UPGRADE],
+  ] as const)("drops a client's own copies on %s of another route", async (_what, line, upgrade) => {
+    const { headers } = await fieldsOf(
+      ticketHead(`${line} HTTP/1.1`, ...(upgrade.length > 0 ? [own, ...upgrade] : []), ...spoofed),
+    );
+    expect(headers.length).toBeGreaterThan(0);
+    expect(headers.flat().filter((text) => text.includes('attacker'))).toEqual([]);
   });
 
   it("drops a client's copies from trailers", async () => {

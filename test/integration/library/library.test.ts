@@ -168,6 +168,21 @@ describe('accessToken(request)', () => {
   });
 });
 
+describe('login.require', () => {
+  it('denies the host a session that no longer meets it, and its token', async () => {
+    const { agent, own, gateway, config } = await openHost();
+    await agent.signIn();
+    const login = { ...config.login, require: [{ claim: '/email', endsWith: '@example.test' }] };
+    await gateway.reload({ ...config, login });
+    expect((await own()).body).not.toEqual({ session: 'none' });
+    expect((await own('/own/token')).body).toEqual({ active: true });
+    login.require = [{ claim: '/email', endsWith: '@other.test' }];
+    await gateway.reload({ ...config, login });
+    expect((await own()).body).toEqual({ session: 'none' });
+    expect(await own('/own/token')).toEqual({ status: 403, body: { code: 'not_allowed' } });
+  });
+});
+
 describe('reload(config)', () => {
   it('applies another configuration, and keeps the former one when it is invalid', async () => {
     const { agent, gateway, config } = await openHost();

@@ -142,6 +142,7 @@ export const forbiddenFields = [
   'X-Method-Override: DELETE',
   'X-Request-Id: chosen-by-the-client',
   'X-CSRF: 1',
+  'X-Forward-Auth-Secret: known',
   'Proxy: http://evil.example',
   'Proxy-Connection: keep-alive',
   'Keep-Alive: timeout=9',

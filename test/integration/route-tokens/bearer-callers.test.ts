@@ -205,3 +205,19 @@ describe('a caller with an access token of its own', () => {
     await vi.waitFor(async () => expect((await call('/api/two', token)).status).toBe(200), PATIENCE);
   });
 });
+
+describe('a caller with a token of its own, at GET /auth/check', () => {
+  it('needs no sign of the page for an unsafe request, as on the route itself', async () => {
+    await testGateway.gateway.reload({ trustProxy: ['127.0.0.1'] });
+    const ask = async (uri: string, headers: Record<string, string> = {}) => {
+      const asked = { 'x-forwarded-uri': uri, 'x-forwarded-method': 'POST', ...headers };
+      return (await call('/auth/check', await tokenWith(), { headers: asked })).status;
+    };
+    expect(await ask('/api/one')).toBe(200);
+    // This route takes no such token, so that its CSRF check applies.
+    expect(await ask('/browsers/one')).toBe(403);
+    // Browsers add no `Authorization` to a handshake.
+    expect(await ask('/api/live', { 'x-forwarded-method': 'GET', 'sec-websocket-key': 'x' })).toBe(200);
+    expect(await ask('/optional/live', { 'sec-websocket-key': 'x' })).toBe(403);
+  });
+});

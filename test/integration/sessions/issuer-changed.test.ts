@@ -7,8 +7,10 @@ import { startRedis } from '../../../testkit/redis/redis-server.ts';
 import { status } from '../../../testkit/upstream/behaviours.ts';
 
 /** Signs in, and reloads the gateway with another provider. */
-async function openWithOtherProvider(): Promise<TestGateway & { other: FakeProvider }> {
-  const testGateway = await openTestGatewayForTest();
+async function openWithOtherProvider(
+  options?: Parameters<typeof openTestGatewayForTest>[0],
+): Promise<TestGateway & { other: FakeProvider }> {
+  const testGateway = await openTestGatewayForTest(options);
   const other = await startFakeProvider();
   onTestFinished(() => other.close());
   await testGateway.agent.signIn();
@@ -57,6 +59,16 @@ describe('a session of another issuer than that of the provider', () => {
     testGateway.upstream.respond(status(401));
     expect((await agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
     expect(tokenCallsTo(other)).toEqual([]);
+  });
+
+  it('ends when its token has to be exchanged, which goes to no other provider', async () => {
+    const testGateway = await openWithOtherProvider({
+      routes: [{ path: '/api' }, { path: '/orders', token: 'exchange', exchange: { audience: 'orders' } }],
+    });
+    const response = await testGateway.agent.fetch('/orders/one');
+    expect(tokenCallsTo(testGateway.other)).toEqual([]);
+    expect([response.status, response.json()]).toMatchObject([401, { code: 'session_expired' }]);
+    expect(await endedBecause(testGateway)).toContain('reason="issuer_changed"');
   });
 
   it('sends neither its refresh token nor its ID token to the provider at a sign-out', async () => {

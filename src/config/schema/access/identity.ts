@@ -21,7 +21,7 @@ export const identitySchema = section({
     .prefault({})
     .meta({
       description:
-        "Header fields with claims of the session: each name with a JSON Pointer (RFC 6901). A client's own fields of these names never pass.",
+        "Header fields with claims of the session: each name with a JSON Pointer (RFC 6901). A client's own fields of these names pass on no route.",
       details:
         'Values are percent-encoded UTF-8; lists are joined by commas. A claim that is missing, or no text, number, boolean or list of those, sends no field.',
       see: '[Telling the API who calls](access.md#tell-the-api-who-calls)',
@@ -29,7 +29,7 @@ export const identitySchema = section({
     }),
   jwt: section({
     header: identityHeaderName().meta({
-      description: "The header field of the JWT. A client's own field of this name never passes.",
+      description: "The header field of the JWT. A client's own field of this name passes on no route.",
       example: 'X-Identity',
     }),
     audience: text('expected an audience').meta({

@@ -45,6 +45,21 @@ describe('a WebSocket and an event stream', () => {
     expect(await streamClosed).toBe('closed');
   });
 
+  it('end with 1012 when login.require then has another rule, and new ones open', async () => {
+    const { testGateway, socket, streamClosed } = await open();
+    const login = { require: [{ claim: '/sub', equals: 'alice' }] };
+    await testGateway.gateway.reload({ login });
+    expect((await socket.closed).code).toBe(1012);
+    expect(await streamClosed).toBe('closed');
+    const next = await testGateway.agent.websocket('/live/socket');
+    next.send('two');
+    expect(await next.next()).toBe('two');
+    await testGateway.gateway.reload({ login, log: { level: 'warn' } });
+    next.send('three');
+    expect(await next.next()).toBe('three');
+    next.close();
+  });
+
   it('go on after a reload that makes their route no stricter', async () => {
     const { socket, stream, reload, streamClosed } = await open({ auth: 'required' });
     await reload({ auth: 'optional', timeout: { headers: '7s' } });

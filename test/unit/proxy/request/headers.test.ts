@@ -18,6 +18,7 @@ function sent(
   const policy = createRequestHeaderPolicy(parseRoute(keys), {
     host: 'api.example.com:8443',
     baseUrl: 'https://app.example.com',
+    identityFields: new Set(),
   });
   return policy(fields.flat(), { ...metadata, ...given });
 }
@@ -130,6 +131,7 @@ describe('the request headers for the upstream', () => {
     'X-HTTP-Method-Override',
     'X-Method-Override',
     'X-Request-Id',
+    'X-Forward-Auth-Secret',
     'X-CSRF',
     'traceparent',
   ])('contain no %s from the client (F6)', (name) => {
