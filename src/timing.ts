@@ -51,6 +51,9 @@ export const WORKER_SNAPSHOT_TIMEOUT_MS = 600;
 /** How long a worker waits for the supervisor to collect the snapshots of its peers. Probes usually wait one second in total. */
 export const PEER_SNAPSHOTS_TIMEOUT_MS = 800;
 
+/** How long the supervisor waits for a worker to reload, besides the time for the metadata of a changed provider. */
+export const WORKER_RELOAD_TIMEOUT_MS = 10_000;
+
 /** How often the supervisor pings a worker, and after how many missed responses in a row the worker counts as hanging. */
 export const HEARTBEAT = { intervalMs: 3_000, unanswered: 5 } as const;
 

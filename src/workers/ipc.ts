@@ -20,8 +20,9 @@ export type ConfigFiles = { readonly file: string; readonly initial: FileTexts; 
  * The messages between a worker and the supervisor. A worker exchanges its snapshot for those of its peers
  * (`exchangeSnapshots`); the supervisor requests one from each peer (`getSnapshot`, `snapshot`) and returns them all
  * (`peerSnapshots`). `id` pairs a response with its request. A worker answers each `ping` at once, unless it hangs. It asks
- * for the files to start with (`getFiles`) and reloads with those it is sent, so that all workers have the same configuration, and a new one that of the others;
- * it counts a reload whose files were invalid (`reloadFailed`).
+ * for the files to start with (`getFiles`) and reloads with those it is sent (`reload`), so that all workers have the same
+ * configuration, and a new one that of the others; it reports how each reload ended (`reloaded`, with an `error` if it failed); it
+ * counts a reload whose files were invalid (`reloadFailed`).
  *
  * SECURITY: the files may hold secrets. The channel is a socket pair between two processes of the same user.
  */
@@ -29,7 +30,8 @@ export type Message =
   | { readonly kind: 'listening'; readonly url: string; readonly adminUrl: string }
   | { readonly kind: 'getFiles' | 'ping' | 'pong' | 'reloadFailed' }
   | { readonly kind: 'start'; readonly files: ConfigFiles }
-  | { readonly kind: 'reload'; readonly files: ConfigFiles }
+  | { readonly kind: 'reload'; readonly id: number; readonly files: ConfigFiles }
+  | { readonly kind: 'reloaded'; readonly id: number; readonly error?: string }
   | { readonly kind: 'getSnapshot'; readonly id: number }
   | { readonly kind: 'snapshot'; readonly id: number; readonly snapshot: Snapshot }
   | { readonly kind: 'exchangeSnapshots'; readonly id: number; readonly metrics: Snapshot['metrics'] }
@@ -40,6 +42,7 @@ const kinds: ReadonlySet<unknown> = new Set<Message['kind']>([
   'getFiles',
   'start',
   'reload',
+  'reloaded',
   'reloadFailed',
   'ping',
   'pong',
@@ -137,7 +140,7 @@ export function createSnapshotBroker(peersOf: (worker: Peer) => readonly Peer[])
 }
 
 /** Pairs responses with requests by id. A request that times out gets undefined. */
-function createPendingRequests<Result>() {
+export function createPendingRequests<Result>() {
   const pending = new Map<number, (result: Result) => void>();
   let lastId = 0;
   return {

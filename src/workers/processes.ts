@@ -4,7 +4,9 @@ import { keepRestartKeys, warnOfRestartKeys } from '../config/restart-keys.ts';
 import type { Config } from '../config/schema/schema.ts';
 import type { Logger } from '../observability/log.ts';
 import { configSchema, type LoadedConfig } from '../provider/read-config.ts';
+import { hasCertificate, listenerTlsOptions } from '../http/server/listener-tls.ts';
 import { startServer, type Listeners, type RunningServer } from '../server.ts';
+import { WORKER_RELOAD_TIMEOUT_MS } from '../timing.ts';
 import { supervise } from './supervisor.ts';
 import { startWorker, supervisorLoss } from './worker.ts';
 
@@ -12,7 +14,10 @@ import { startWorker, supervisorLoss } from './worker.ts';
 export type Service = {
   /** Settles when all processes listen. Rejects when an address cannot be bound. */
   readonly listening: Promise<Listeners>;
-  /** Applies another configuration. During start-up, waits until the start is complete. */
+  /**
+   * Applies another configuration, in every worker, and settles when they have it. During start-up, waits until the start is
+   * complete.
+   */
   reload(loaded: LoadedConfig): Promise<void>;
   /** Counts a reload whose configuration was invalid. */
   reloadFailed(): void;
@@ -60,13 +65,28 @@ function supervisorService(
     async reload(next) {
       const { config: applied, kept } = keepRestartKeys(configSchema, config, next.config);
       warnOfRestartKeys(log, kept);
-      supervisor.reload({ ...files, current: next.texts });
+      requireUsableCertificate(applied, supervisor.reloadFailed);
+      // A worker waits for the metadata of a changed provider.
+      await supervisor.reload(
+        { ...files, current: next.texts },
+        applied.provider.timeout + WORKER_RELOAD_TIMEOUT_MS,
+      );
       onReload(applied);
     },
     reloadFailed: supervisor.reloadFailed,
     abandoned: never,
     stop: supervisor.stop,
   };
+}
+
+/** Throws, before any worker reloads, when OpenSSL refuses the certificate of the listener. */
+function requireUsableCertificate({ tls }: Config, onFailure: () => void): void {
+  try {
+    if (hasCertificate(tls)) listenerTlsOptions(tls);
+  } catch (error) {
+    onFailure();
+    throw error;
+  }
 }
 
 function serviceOf(

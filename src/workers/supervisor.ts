@@ -4,6 +4,7 @@ import type { Logger } from '../observability/log.ts';
 import type { Listeners } from '../server.ts';
 import { startHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { createSnapshotBroker, isMessage, type ConfigFiles, type Message, type Peer } from './ipc.ts';
+import { createWorkerReloads, WorkerReloadError } from './worker-reloads.ts';
 
 /** Runs the workers. The supervisor process itself serves no requests. */
 export type Supervisor = {
@@ -12,8 +13,12 @@ export type Supervisor = {
    * fail for the same reason. Never settles after an earlier `stop`.
    */
   readonly listening: Promise<Listeners>;
-  /** Makes every worker reload its configuration; a worker that is still starting does so afterwards. */
-  reload(files: ConfigFiles): void;
+  /**
+   * Makes every worker reload its configuration, once all have started, and settles when they have; a replacement that is
+   * still starting does so afterwards. Rejects when a worker cannot, or takes longer than `timeoutMs`. Unless some of the
+   * others could, a later worker then starts with the former files.
+   */
+  reload(files: ConfigFiles, timeoutMs: number): Promise<void>;
   /** Makes every worker count a reload whose files were invalid. */
   reloadFailed(): void;
   /** Lets every worker finish its requests in flight. Settles when all have exited; rejects when one exits with an error. */
@@ -27,7 +32,12 @@ const RESTART_BACKOFF = { firstMs: 500, longestMs: 10_000 };
 /** Starts `count` workers on the same listeners, with the files, and replaces each that ends or hangs. */
 export function supervise(deps: { count: number; files: ConfigFiles; log: Logger }): Supervisor {
   const { count, log } = deps;
+  /** What a new worker starts with. */
   let { files } = deps;
+  /** What the workers are reloading with. */
+  let pendingFiles: ConfigFiles | undefined;
+  let lastReload: Promise<unknown> = Promise.resolve();
+  const workerReloads = createWorkerReloads();
   const serving = new Map<Worker, Peer>();
   const snapshotBroker = createSnapshotBroker((requester) =>
     [...serving.values()].filter((peer) => peer !== requester),
@@ -45,12 +55,14 @@ export function supervise(deps: { count: number; files: ConfigFiles; log: Logger
     const peer = peerOf(worker);
     let heartbeat: Heartbeat | undefined;
     snapshotBroker.connect(peer);
+    workerReloads.connect(peer);
     peer.onMessage((message) => {
       if (message.kind === 'getFiles') peer.send({ kind: 'start', files: startedWith });
       if (message.kind !== 'listening') return;
       serving.set(worker, peer);
       heartbeat = startHeartbeat(peer, () => killHanging(worker));
-      if (files !== startedWith) peer.send({ kind: 'reload', files });
+      const newest = pendingFiles ?? files;
+      if (newest !== startedWith) workerReloads.update(peer, newest);
       if (phase === 'starting' && serving.size === count) {
         phase = 'running';
         started.resolve({ url: message.url, adminUrl: message.adminUrl });
@@ -86,9 +98,24 @@ export function supervise(deps: { count: number; files: ConfigFiles; log: Logger
   const sendAll = (message: Message) => {
     for (const peer of serving.values()) peer.send(message);
   };
-  const reload = (next: ConfigFiles) => {
-    files = next;
-    sendAll({ kind: 'reload', files });
+  const applyFiles = async (latest: ConfigFiles, timeoutMs: number) => {
+    await started.promise;
+    pendingFiles = latest;
+    const hasExited = (peer: Peer) => ![...serving.values()].includes(peer);
+    try {
+      await workerReloads.reload([...serving.values()], { files: latest, timeoutMs, hasExited });
+      files = latest;
+    } catch (error) {
+      if (error instanceof WorkerReloadError && error.isPartial) files = latest;
+      throw error;
+    } finally {
+      pendingFiles = undefined;
+    }
+  };
+  const reload = (latest: ConfigFiles, timeoutMs: number) => {
+    const applied = lastReload.then(() => applyFiles(latest, timeoutMs));
+    lastReload = applied.catch(() => undefined);
+    return applied;
   };
   const reloadFailed = () => sendAll({ kind: 'reloadFailed' });
   const stop = async () => {

@@ -42,16 +42,18 @@ export async function startWorker(
   snapshotClient.provide(server.snapshot);
   supervisor.onMessage((message) => {
     if (message.kind === 'reloadFailed') server.reloadFailed();
-    if (message.kind === 'reload') void reload(message.files);
+    if (message.kind === 'reload') void reload(message.id, message.files);
   });
-  const reload = async (files: ConfigFiles) => {
+  const reload = async (id: number, files: ConfigFiles) => {
     try {
       const next = readFiles(files);
       await server.reload(next);
       onReload(next);
       workerLog.info('configuration reloaded');
+      supervisor.send({ kind: 'reloaded', id });
     } catch (error) {
       workerLog.error({ err: error }, 'config reload failed; keeping the current settings');
+      supervisor.send({ kind: 'reloaded', id, error: String(error) });
     }
   };
   supervisor.send({ kind: 'listening', url: server.url, adminUrl: server.adminUrl });

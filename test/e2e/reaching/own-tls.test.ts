@@ -2,11 +2,13 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { connect as connectPlain, createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCertificateAuthority, type Identity } from '../../../testkit/network/certificate-authority.ts';
 import { listenOnLoopback } from '../../../testkit/network/loopback-server.ts';
-import { type Program, startProgram } from '../../../testkit/processes/program.ts';
+import { selfSignedWithWeakKey } from '../../../testkit/network/self-signed.ts';
+import { type Program, startProgram, workersOf } from '../../../testkit/processes/program.ts';
 import { createUserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from '../support/fixture.ts';
 
@@ -113,6 +115,29 @@ describe('a TLS listener of its own', () => {
     agent.close();
     await relay.stop();
   });
+
+  it.each([1, 2])(
+    'keeps the certificate, in later workers too, when OpenSSL refuses the new one, with workers: %i',
+    async (workers) => {
+      const running = await start(workers);
+      const before = await certificateOf(running);
+      await install(selfSignedWithWeakKey);
+      await reload(running, 'config reload failed', 1);
+      const failures = async () =>
+        /^coatcheck_config_reloads_total\{result="failure"\} (\d+)$/m.exec(
+          await (await fetch(`${running.adminUrl}/metrics`)).text(),
+        )?.[1];
+      await expect.poll(failures, PATIENCE).toBe(String(workers));
+      expect(await certificateOf(running)).toBe(before);
+      const former = workers > 1 ? await workersOf(running) : [];
+      for (const pid of former) process.kill(pid, 'SIGKILL');
+      // A connection that the supervisor accepts while no worker runs gets no response.
+      const current = () => Promise.race([certificateOf(running).catch(() => undefined), sleep(500)]);
+      await expect.poll(current, PATIENCE).toBe(before);
+      expect(running.stdout()).not.toContain('"configuration reloaded"');
+      expect(running.stdout().split('config reload failed')).toHaveLength(2);
+    },
+  );
 
   it('speaks HTTP/1.1 over TLS 1.2 or later', async () => {
     const running = await start(1);

@@ -240,6 +240,21 @@ describe('a reload on SIGHUP', () => {
     },
   );
 
+  it('reports a failure only, once every worker has failed, when no worker can read the metadata of a changed provider', async () => {
+    const workers = 2;
+    const program = await fixture.start({ config: { workers } });
+    const agent = await fixture.signedIn(program);
+    const said = await reload(
+      program,
+      { provider: { issuer: 'http://127.0.0.1:1', timeout: '1s' } },
+      workers + 1,
+    );
+    expect(said).toContain('the workers could not reload: ');
+    expect(said).not.toContain('"configuration reloaded"');
+    expect((await agent.fetch('/api/one')).status).toBe(200);
+    expect(await metric(program, 'coatcheck_config_reloads_total{result="failure"}')).toBe(workers);
+  });
+
   it('gives a worker that starts later the last valid configuration, but for the keys that need a restart', async () => {
     const workers = 2;
     const program = await fixture.start({ config: { workers } });
