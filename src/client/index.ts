@@ -147,7 +147,12 @@ export function createClient<Claims = Record<string, unknown>>(options: ClientOp
     fetch: fetchFromGateway,
     async check(response) {
       if (!response) await ask();
-      else if (response.status === 401) readReport(await readProblem(response));
+      else if (response.status === 401) {
+        const problem = await readProblem(response);
+        readReport(problem);
+        // Of an API, or in a form that cannot be read, such as a Blob.
+        if (!problem.code) await ask();
+      }
     },
     onSessionEnded: tracker.ends.add,
     onStepUpRequired: stepUps.add,

@@ -8,7 +8,12 @@ import { personOf, type SessionRecord, type SessionView } from '../sessions/sess
 import type { Audience } from '../tokens/audience.ts';
 import type { Credential } from './credential.ts';
 import { REFUSED_MS, type RefreshSuppression } from './refresh-suppression.ts';
-import { isAboutClient, type RefreshThrottle, type TokenEndpointOutcome } from './token-endpoint-call.ts';
+import {
+  isAboutClient,
+  isVendorStatus,
+  type RefreshThrottle,
+  type TokenEndpointOutcome,
+} from './token-endpoint-call.ts';
 
 /**
  * The result of a refresh for every request that waited for it. `outcome` is its label in the metrics, where it counts.
@@ -121,7 +126,7 @@ export function createFailureSettlement(deps: {
       suppression.notGranted(record.key, audience);
       return unavailableFor(notGranted(audience, cause));
     }
-    if (suppression.refusedByProvider(record.key) === 'ended') {
+    if (suppression.refusedByProvider(record.key) === 'ended' && !isVendorStatus(error)) {
       log.warn({ error, err: cause }, 'the provider keeps refusing the refresh token; ending the session');
       recordRejection(record, 'session_ended');
       await sessions.end(record.key, 'refresh_rejected');

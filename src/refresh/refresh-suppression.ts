@@ -30,8 +30,8 @@ export type RefreshSuppression = {
   refusedByProvider(key: string): 'suppressed' | 'ended';
   /** How long to wait before the next refresh of a session after such a rejection, in milliseconds; 0 if there was none. */
   refusedForMs(key: string): number;
-  /** Records that the provider has served a refresh of some session. */
-  providerServed(): void;
+  /** Records that the provider has served a refresh of a session, whose earlier rejections no longer count. */
+  providerServed(key: string): void;
 };
 
 const NOT_GRANTED_MS = 60_000;
@@ -117,8 +117,10 @@ export function createRefreshSuppression(deps: {
       const refusal = refusals.get(key);
       return refusal === undefined ? 0 : Math.max(0, refusal.lastAtMs + REFUSED_MS - clock());
     },
-    providerServed() {
+    providerServed(key) {
       servedAtMs = clock();
+      // The refresh token is valid: what the provider refused before was no verdict on it.
+      refusals.delete(key);
     },
     notGranted: (key, audience) => notGrantedAtMs.set(audienceKey(key, audience), clock()),
     wasNotGranted: (key, audience) => notGrantedAtMs.has(audienceKey(key, audience)),

@@ -118,12 +118,12 @@ export function createTokenEndpointCall(deps: {
   };
 }
 
-/**
- * Rejections that concern every session: of the client itself, of its proofs (RFC 9449, sections 5 and 8: a wrong clock, or
- * another nonce although the newest was sent), or from a server that does not support OAuth.
- */
-export function isAboutClient(error: string): boolean {
-  return aboutClient.has(error) || error.startsWith('unexpected status');
+/** The status of a vendor's own endpoint, which says nothing about the refresh token: a firewall in front may send it. */
+export function isVendorStatus(error: string): boolean {
+  return /^status \d{3}$/.test(error);
 }
 
-const aboutClient: ReadonlySet<string> = new Set(['invalid_client', 'invalid_dpop_proof', 'use_dpop_nonce']);
+/** Rejections that concern every session: of the client itself, or from a server that does not support OAuth. */
+export function isAboutClient(error: string): boolean {
+  return error === 'invalid_client' || error.startsWith('unexpected status');
+}

@@ -273,7 +273,7 @@ export function createTokenRefresher(deps: {
     }
 
     const isUsable = outcome.tokenResponse.accessToken !== undefined;
-    if (isUsable) suppression.providerServed();
+    if (isUsable) suppression.providerServed(record.key);
     const tokens = mergeRefreshResponse(data.tokens, audience.id, outcome.tokenResponse, outcome.sentAtMs);
     const written = await sessions.replace(record, {
       ...data,

@@ -4,14 +4,13 @@ type Headers = Pick<IncomingMessage, 'headers'>;
 
 /**
  * Whether a user waits for the response in the address bar, by fetch metadata or, without it, by `Accept`. In Firefox, a
- * navigation that the app's service worker repeats has the mode `same-origin` with destination `empty`.
+ * navigation that the app's service worker repeats has the mode `same-origin` and any destination.
  */
 export function isNavigation({ headers }: Headers): boolean {
   const acceptsHtml = headers.accept?.includes('text/html') === true;
   const mode = headers['sec-fetch-mode'];
   if (mode === undefined) return acceptsHtml;
   if (mode === 'navigate') return true;
-  if (mode === 'same-origin') return headers['sec-fetch-dest'] === 'empty' && acceptsHtml;
   return !otherModes.has(mode) && acceptsHtml;
 }
 

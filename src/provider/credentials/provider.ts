@@ -104,7 +104,11 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
       if (isBusy(status)) return busyOutcome(response, cause);
       // An HTML page comes from a proxy in front of the API, which does not know the token.
       if (config.rejectionStatuses.includes(status) && !isHtml(response)) return { kind: 'rejected', cause };
-      if (!response.ok) return { kind: 'misconfigured', error: `unexpected status ${status}`, cause };
+      if (!response.ok) {
+        // An answer of the API itself concerns this user only; it does not say that the refresh token is over.
+        const error = isHtml(response) ? `unexpected status ${status}` : `status ${status}`;
+        return { kind: 'misconfigured', error, cause };
+      }
       const tokenResponse = readCredentialsResponse(config.response, document, respondedAtMs);
       if (tokenResponse.accessToken === undefined && tokenResponse.refreshToken === undefined)
         return { kind: 'ambiguous', cause: new Error('the refresh response has no tokens') };

@@ -1,7 +1,8 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { Socket } from 'node:net';
-import { getCACertificates } from 'node:tls';
+// A whole module: on a Node.js without the function, the sentence about the supported versions must come first.
+import tls from 'node:tls';
 import type { Target } from './proxy.ts';
 
 /** Milliseconds, and the CA certificates that the provider is verified with, which a proxy may be verified with too. */
@@ -27,7 +28,7 @@ export function openTunnel(
     agent: false,
     setDefaultHeaders: false,
     headers: ['Host', authority, ...credentialsOf(proxy)],
-    ...(isSecure && ca !== undefined && { ca: [...getCACertificates('default'), ca] }),
+    ...(isSecure && ca !== undefined && { ca: [...tls.getCACertificates('default'), ca] }),
   });
   const fail = (why: string) => {
     clearTimeout(timer);

@@ -163,9 +163,9 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     const refreshed = response.destroyed
       ? undefined
       : await renewal.afterRefusal(route.config.path).catch((error: unknown) => {
+          // Also for a request that cannot be repeated: a bare 401 of the upstream would read as a sign-out.
           attempt.cancel();
-          if (isRepeatable) throw error;
-          return undefined;
+          throw error;
         });
     if (refreshed !== undefined && isRepeatable) return { caller: refreshed, attempt };
     // Too large for a replay: the browser gets this 401 once the new token is available for the next call.

@@ -18,6 +18,8 @@ const pages = [
   'docs/endpoints.md',
   'docs/frontends.md',
   'docs/library.md',
+  'docs/migrate/from-browser-sdks.md',
+  'docs/migrate/from-duende-bff.md',
   'docs/step-up.md',
   'packages/client/README.md',
 ];

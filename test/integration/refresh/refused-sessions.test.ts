@@ -1,7 +1,9 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import { ACCOUNTS } from '../../../testkit/providers/vendor-api.ts';
+import { openVendorFixture, postLogin } from '../../../testkit/providers/vendor-fixture.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 /** The lifetime of the access tokens, in milliseconds. */
@@ -70,11 +72,60 @@ describe('a session whose refresh token the provider rejects with a 400 of no kn
     );
   });
 
+  it('is kept when a refresh succeeds between the rejections, however many they are', async () => {
+    for (let round = 0; round < 4; round += 1) {
+      gateway.advance(LIFE);
+      refuse('temporarily_unavailable');
+      expect((await call(alice)).status).toBe(503);
+      await expectOthersServed();
+      gateway.advance(MINUTE);
+      expect((await call(alice)).status).toBe(200);
+    }
+  });
+
   it('ends at once when provider.rejectionErrors names the error', async () => {
     gateway.advance(LIFE);
     refuse('token_inactive');
     expect((await call(alice)).json()).toMatchObject({ status: 401, code: 'session_expired' });
     await expectOthersServed();
+  });
+});
+
+describe('refusals of three sessions in a row', () => {
+  it.each([
+    'invalid_request',
+    'interaction_required',
+    'invalid_dpop_proof',
+    'use_dpop_nonce',
+    'unauthorized_client',
+  ])('with %s do not open the circuit breaker of all sessions', async (error) => {
+    gateway.advance(LIFE);
+    const refused = [alice, ...others.slice(0, 2)];
+    for (const agent of refused) {
+      refuse(error);
+      expect((await call(agent)).status).not.toBe(200);
+    }
+    for (const agent of others.slice(2)) expect((await call(agent)).status).toBe(200);
+  });
+
+  it.each([403, 404, 409])("with a vendor's %d do not open it either, and end no session", async (status) => {
+    const vendor = await openVendorFixture();
+    vendor.vendor.lifeSeconds = LIFE / 1000;
+    onTestFinished(() => vendor.close());
+    const refused = [vendor.browser(), vendor.browser(), vendor.browser()];
+    const bob = vendor.browser();
+    for (const agent of refused) await postLogin(agent);
+    await postLogin(bob, { username: 'bob', password: ACCOUNTS['bob'] });
+    vendor.advance(LIFE);
+    vendor.vendor.server.fault = ({ path }) => (path === '/auth/refresh' ? { status, body: {} } : undefined);
+    for (let round = 0; round < 4; round += 1) {
+      for (const agent of refused) expect((await call(agent)).status).toBe(503);
+      vendor.vendor.server.fault = undefined;
+      expect((await call(bob)).status).toBe(200);
+      vendor.advance(LIFE);
+      vendor.vendor.server.fault = ({ path }) =>
+        path === '/auth/refresh' ? { status, body: {} } : undefined;
+    }
   });
 });
 

@@ -105,7 +105,7 @@ describe('an ID token in another format (standards: C27)', () => {
     await open();
     const head = Buffer.from(JSON.stringify(header)).toString('base64url');
     fixture.mint(() => [head, ...parts].join('.'));
-    await fixture.expectRefusal(/^the ID token is invalid/);
+    await fixture.expectRefusal(/^the ID token cannot be decrypted/);
   });
 
   it.each([

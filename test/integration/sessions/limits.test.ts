@@ -204,12 +204,36 @@ describe.each([
     await testGateway.agent.signIn();
     const { expiresIn } = await session();
     expect(expiresIn).toBeLessThanOrEqual(60);
-    testGateway.advance(47_000);
+    testGateway.advance(29_000);
     await use();
-    testGateway.advance(13_000);
+    testGateway.advance(31_000);
     expect(await call()).toBe(401);
     expect(refreshes()).toBe(0);
   });
+
+  it.each([15_000, 20_000, 30_000, 45_000])(
+    'is refreshed ahead of an earlier expiry of its refresh token when it is used every %d ms',
+    async (everyMs) => {
+      await testGateway.close();
+      testGateway = await open();
+      testGateway.provider.patchTokenResponse = (json) => ({
+        ...json,
+        expires_in: 120,
+        refresh_expires_in: 60,
+      });
+      await testGateway.agent.signIn();
+      for (let passedMs = 0; passedMs < 300_000; passedMs += everyMs) {
+        testGateway.advance(everyMs);
+        const before = refreshes();
+        await use();
+        // A refresh in the background is complete before time goes on.
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        if (refreshes() > before)
+          await expect.poll(async () => (await session()).expiresIn).toBeGreaterThan(50);
+      }
+      expect(refreshes()).toBeGreaterThan(4);
+    },
+  );
 
   it('is refreshed ahead of the expiry of its refresh token when that is earlier than the expiry of the access token (standards: A19, G20)', async () => {
     await testGateway.close();

@@ -67,8 +67,8 @@ describe('the freshness of an access token', () => {
   });
 
   it.each([
-    [47_999, 'fresh'],
-    [48_000, 'expiring'],
+    [29_999, 'fresh'],
+    [30_000, 'expiring'],
     [60_000, 'expiring'],
     [119_000, 'expired'],
   ])(

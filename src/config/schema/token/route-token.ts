@@ -44,6 +44,7 @@ export const bearerKey = section({
 export const routeTokenKeys = {
   bearer: bearerKey,
   token: oneOf(['user', 'client', 'exchange', 'none']).prefault('user').meta({
+    misplacedSecret: true,
     description:
       "The access token for the upstream: `user`, the person's; `client`, one of the gateway itself by client credentials; `exchange`, one that the provider issues for the person's (RFC 8693); or `none`.",
     see: '[Tokens by route](route-tokens.md)',
