@@ -9,7 +9,7 @@ export type Freshness = 'fresh' | 'expiring' | 'expired';
 /** A token this close to its end counts as expired, in milliseconds: it would expire on its way to the upstream. */
 const IN_FLIGHT_MS = 1_000;
 
-const half: Ahead = { kind: 'share', share: 0.5 };
+const twoThirds: Ahead = { kind: 'share', share: 2 / 3 };
 
 /** The lifetime assumed when the response names none, in milliseconds: the token is then expiring, never expired. */
 const ASSUMED_LIFETIME_MS = 3_600_000;
@@ -17,7 +17,7 @@ const ASSUMED_LIFETIME_MS = 3_600_000;
 /**
  * The freshness of an access token at `nowMs`, by this machine's clock alone: its lifetime starts when its request is sent,
  * and dates of the provider do not count. A token is also expiring when the refresh token is. One that ends first is renewed from
- * the half of its lifetime on, so that any user who calls at least once in that lifetime renews it in time.
+ * a third of its lifetime on, so that any user who calls at least once in that lifetime renews it in time.
  */
 export function freshnessOf(
   token: AccessToken,
@@ -31,7 +31,7 @@ export function freshnessOf(
   const ofRefreshToken = freshnessUntil(
     { ...token, expiresAtMs: refreshExpiresAtMs },
     nowMs,
-    endsFirst ? half : ahead,
+    endsFirst ? twoThirds : ahead,
   );
   return ofRefreshToken === 'fresh' ? 'fresh' : 'expiring';
 }

@@ -67,8 +67,8 @@ describe('the freshness of an access token', () => {
   });
 
   it.each([
-    [29_999, 'fresh'],
-    [30_000, 'expiring'],
+    [19_999, 'fresh'],
+    [20_000, 'expiring'],
     [60_000, 'expiring'],
     [119_000, 'expired'],
   ])(
