@@ -61,10 +61,11 @@ afterAll(async () => {
 /** More than two intervals of the health checks in the samples, in milliseconds. */
 const HEALTH_CHECKS_MS = 2_500;
 
-describe.each(balancers)('behind $name, as deploy/ configures it,', ({ start, shutdownDelay }) => {
+describe.each(balancers)('behind $name, as deploy/ configures it,', ({ name, start, shutdownDelay }) => {
   // Without health checks, a balancer may send a request on a connection that the system has accepted and the stopping process
-  // has not. It repeats the request only if that is safe.
-  const methods = shutdownDelay === '0s' ? ['GET'] : ['GET', 'POST'];
+  // has not. It repeats the request only if that is safe. Caddy 2.6 also responds 503 at once to a request other than GET while
+  // it knows no healthy replica, which a late health check can bring about on a busy machine.
+  const methods = name === 'HAProxy' ? ['GET', 'POST'] : ['GET'];
   const startReplica = (address: string): Promise<Program> => {
     const config = {
       admin: { listen: `${address}:${ports.admin}` },
