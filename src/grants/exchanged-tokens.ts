@@ -16,7 +16,7 @@ import {
   type RefreshResult,
 } from '../refresh/refresh-result.ts';
 import type { RefreshSuppression } from '../refresh/refresh-suppression.ts';
-import type { TokenRefresher } from '../refresh/token-refresher.ts';
+import { refreshKey, type TokenRefresher } from '../refresh/token-refresher.ts';
 import type { Sessions } from '../sessions/service.ts';
 import { sessionRecord, type SessionRecord, type SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
@@ -59,7 +59,7 @@ export function createExchangedTokens(deps: {
   pauseMs: () => number;
   locks: Locks;
   suppression: RefreshSuppression;
-  /** The flights of refreshes; the ids of exchanges differ from those of other audiences. */
+  /** The single-flight of refreshes: the ids of exchanges differ from those of other audiences. */
   refreshes: SingleFlight<RefreshResult>;
   backgroundTasks: TaskTracker;
   ahead: Ahead;
@@ -75,7 +75,6 @@ export function createExchangedTokens(deps: {
     maxEntries: MAX_REFUSALS,
     isExpired: ({ untilMs }) => untilMs <= clock(),
   });
-  const flightKey = ({ key }: SessionView, { id }: Audience) => `${key} ${id}`;
 
   const freshness = ({ data }: SessionView, { id, subject }: ExchangeTarget): Freshness => {
     const token = data.tokens.access[id];
@@ -89,7 +88,7 @@ export function createExchangedTokens(deps: {
   /** An exchange of a token that is about to be refreshed would have to be repeated. */
   const mayExchangeAhead = (session: SessionView, target: ExchangeTarget) => {
     const subjectToken = session.data.tokens.access[target.subject.id];
-    const key = flightKey(session, target);
+    const key = refreshKey(session, target);
     return (
       subjectToken !== undefined &&
       freshnessOf(subjectToken, clock(), deps.ahead) === 'fresh' &&
@@ -100,7 +99,7 @@ export function createExchangedTokens(deps: {
   };
 
   const exchange = (session: SessionView, target: ExchangeTarget, rejected?: string) =>
-    refreshes.run(flightKey(session, target), () =>
+    refreshes.run(refreshKey(session, target), () =>
       exchangeUnderLock(session, target, rejected).catch(unavailableFor),
     );
   const waitFor = async (session: SessionView, target: ExchangeTarget, rejected?: string) => {
@@ -183,7 +182,7 @@ export function createExchangedTokens(deps: {
             detail: 'The identity provider returned no usable access token for this API.',
             cause: outcome.cause,
           });
-    refusals.set(flightKey(session, target), { untilMs: clock() + REFUSED_MS, error });
+    refusals.set(refreshKey(session, target), { untilMs: clock() + REFUSED_MS, error });
     return error;
   };
 
@@ -196,14 +195,14 @@ export function createExchangedTokens(deps: {
         if (mayExchangeAhead(current, target)) void exchange(current, target);
         return credentialOf(current, target);
       }
-      const refusal = refusals.get(flightKey(current, target));
+      const refusal = refusals.get(refreshKey(current, target));
       if (refusal !== undefined) throw refusal.error;
       return credentialOf(sessionOrThrow(await waitFor(current, target)), target);
     },
 
     async afterRefusal(rejected, target, route) {
       const { session, accessToken } = rejected;
-      const isUseless = suppression.wasRejected(rejected, route) || refusals.has(flightKey(session, target));
+      const isUseless = suppression.wasRejected(rejected, route) || refusals.has(refreshKey(session, target));
       if (isUseless) return undefined;
       const current = await refresher.fresh(session, target.subject);
       const result = await waitFor(current.session, target, accessToken);

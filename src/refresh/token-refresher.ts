@@ -122,13 +122,13 @@ export function createTokenRefresher(deps: {
   /** False while refreshing ahead is useless: it is running already, or would not reach the token endpoint. */
   const mayRefreshAhead = (session: SessionView, audience: Audience) =>
     session.isRenewable &&
-    !refreshes.isRunning(flightKey(session, audience)) &&
+    !refreshes.isRunning(refreshKey(session, audience)) &&
     !suppression.wasNotGranted(session.key, audience) &&
     breaker.pauseMs() === 0;
 
   /** Single-flight: one refresh of a session and audience in this process; all requests share its result. */
   const refresh = (session: SessionView, audience: Audience, cause: RefreshCause): Run<RefreshResult> => {
-    const key = flightKey(session, audience);
+    const key = refreshKey(session, audience);
     if (refreshes.isRunning(key)) metrics.refresh('joined');
     return refreshes.run(key, async () => {
       const result = await refreshUnderLock(session, audience, cause).catch(unavailableFor);
@@ -375,6 +375,7 @@ function isFirstToken(session: SessionView, audience: Audience): boolean {
   return accessTokenOf(session, audience) === undefined;
 }
 
-function flightKey(session: SessionView, audience: Audience): string {
+/** The single-flight key of a refresh. */
+export function refreshKey(session: SessionView, audience: Audience): string {
   return `${session.key} ${audience.id}`;
 }

@@ -1,22 +1,11 @@
 import * as oauth from 'openid-client';
+import { signingAlgorithms } from '../../config/values/secrets/private-key.ts';
 import type { KeySet } from '../oidc/key-set.ts';
 import { createKeySet } from '../oidc/key-set.ts';
 import type { Signing } from '../oidc/server-metadata.ts';
 
 /** The asymmetric algorithms that access tokens may be signed with (RFC 9068, section 2.1; RFC 8725, section 3.1). */
-const ALGORITHMS = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-];
+const ALGORITHMS = [...signingAlgorithms];
 
 /** How long a failed discovery is not repeated, in milliseconds, whatever tokens arrive. */
 const RETRY_PAUSE_MS = 5_000;

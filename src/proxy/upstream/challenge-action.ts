@@ -22,7 +22,7 @@ export type ChallengeAction =
 const isOfToken = ({ scheme }: Challenge) => scheme === 'bearer' || scheme === 'dpop';
 const hasError = (code: string) => (challenge: Challenge) => challenge.error === code;
 
-/** The shortest time between two warnings, in milliseconds: any request can cause one. */
+/** The shortest time between two warnings, in milliseconds: every request may cause one. */
 const WARNING_INTERVAL_MS = 60_000;
 
 const refresh: ChallengeAction = { kind: 'refresh' };

@@ -211,17 +211,22 @@ describe.each([
     expect(refreshes()).toBe(0);
   });
 
+  /** Signs in with tokens whose refresh token ends before the access token. */
+  async function signInWithShorterRefreshToken(): Promise<void> {
+    await testGateway.close();
+    testGateway = await open();
+    testGateway.provider.patchTokenResponse = (json) => ({
+      ...json,
+      expires_in: 120,
+      refresh_expires_in: 60,
+    });
+    await testGateway.agent.signIn();
+  }
+
   it.each([15_000, 20_000, 30_000, 45_000])(
     'is refreshed ahead of an earlier expiry of its refresh token when it is used every %d ms',
     async (everyMs) => {
-      await testGateway.close();
-      testGateway = await open();
-      testGateway.provider.patchTokenResponse = (json) => ({
-        ...json,
-        expires_in: 120,
-        refresh_expires_in: 60,
-      });
-      await testGateway.agent.signIn();
+      await signInWithShorterRefreshToken();
       for (let passedMs = 0; passedMs < 300_000; passedMs += everyMs) {
         testGateway.advance(everyMs);
         await use();
@@ -233,14 +238,7 @@ describe.each([
   );
 
   it('is refreshed ahead of the expiry of its refresh token when that is earlier than the expiry of the access token (standards: A19, G20)', async () => {
-    await testGateway.close();
-    testGateway = await open();
-    testGateway.provider.patchTokenResponse = (json) => ({
-      ...json,
-      expires_in: 120,
-      refresh_expires_in: 60,
-    });
-    await testGateway.agent.signIn();
+    await signInWithShorterRefreshToken();
     for (let refresh = 1; refresh <= 5; refresh += 1) {
       testGateway.advance(50_000);
       await use();
