@@ -326,7 +326,8 @@ export type ConfigInput = {
         attemptsPerUser?: number | `${number}` | undefined;
         /**
          * Failed attempts for one user name in a minute from all addresses, except those from which the user
-         * has signed in before.
+         * has signed in before. Once it is reached, each block of addresses (IPv4 /24, IPv6 /48) still has
+         * three attempts a day.
          * @defaultValue `100`
          */
         attemptsPerUserTotal?: number | `${number}` | undefined;
