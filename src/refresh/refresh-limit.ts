@@ -38,7 +38,9 @@ export function createRefreshLimit(deps: { perMinute: number; clock: () => numbe
     },
     take(record, audience) {
       const recent = renewals(record.data);
-      const all = Object.values(recent).flat().toSorted((one, other) => one - other);
+      const all = Object.values(recent)
+        .flat()
+        .toSorted((one, other) => one - other);
       return Math.max(
         ofAudience.take(refreshKey(record, audience), recent[audience.id]),
         ofSession.take(record.key, all),

@@ -136,23 +136,20 @@ describe('a session for which the provider requires the user to sign in again', 
     'consent_required',
     'account_selection_required',
     'unmet_authentication_requirements',
-  ])(
-    'gets 401 with a loginUrl for %s, keeps its cookie, and delays no refresh of others',
-    async (error) => {
-      gateway.advance(LIFE);
-      refuse(error);
-      const response = await call(alice);
-      expect(response.json()).toMatchObject({
-        status: 401,
-        loginUrl: expect.stringMatching(/^\/auth\/login\?stepUp=/),
-      });
-      expect(response.setCookies).toEqual([]);
-      const before = refreshes();
-      for (let at = 0; at < 10; at += 1) expect((await call(alice)).status).toBe(401);
-      expect(refreshes()).toBe(before);
-      await expectOthersServed();
-    },
-  );
+  ])('gets 401 with a loginUrl for %s, keeps its cookie, and delays no refresh of others', async (error) => {
+    gateway.advance(LIFE);
+    refuse(error);
+    const response = await call(alice);
+    expect(response.json()).toMatchObject({
+      status: 401,
+      loginUrl: expect.stringMatching(/^\/auth\/login\?stepUp=/),
+    });
+    expect(response.setCookies).toEqual([]);
+    const before = refreshes();
+    for (let at = 0; at < 10; at += 1) expect((await call(alice)).status).toBe(401);
+    expect(refreshes()).toBe(before);
+    await expectOthersServed();
+  });
 });
 
 describe('a route whose resource the provider does not know', () => {
