@@ -284,7 +284,9 @@ export type ConfigInput = {
          */
         lockTtl?: string | undefined;
         /**
-         * How many refreshes one session may cause in a minute, across all replicas.
+         * How many refreshes of one token a session may cause in a minute, across all replicas: that of its
+         * sign-in, or that of a route with `scopes` or `resource`. All tokens of a session together may cause
+         * ten times as many.
          * @defaultValue `30`
          */
         maxPerMinute?: number | `${number}` | undefined;
