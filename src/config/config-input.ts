@@ -284,7 +284,9 @@ export type ConfigInput = {
          */
         lockTtl?: string | undefined;
         /**
-         * How many refreshes one session may cause in a minute, across all replicas.
+         * How many refreshes of one token a session may cause in a minute, across all replicas: that of its
+         * sign-in, or that of a route with `scopes` or `resource`. All tokens of a session together may cause
+         * ten times as many.
          * @defaultValue `30`
          */
         maxPerMinute?: number | `${number}` | undefined;
@@ -324,7 +326,8 @@ export type ConfigInput = {
         attemptsPerUser?: number | `${number}` | undefined;
         /**
          * Failed attempts for one user name in a minute from all addresses, except those from which the user
-         * has signed in before.
+         * has signed in before. Once it is reached, each block of addresses (IPv4 /24, IPv6 /48) still has
+         * three attempts a day.
          * @defaultValue `100`
          */
         attemptsPerUserTotal?: number | `${number}` | undefined;
