@@ -160,7 +160,7 @@ provider:
   clientSecret: canary://client-secret
 session:
   store: redis+sentinel://user:canary-password@one.example.com,two.example.com/mymaster
-  secrets: ["\${SECRET}", canary-second-secret-of-the-two-xyz]
+  secrets: ["\${SECRET}", canary-second-secret-Lc9hVx4MtQ7rZk2W]
 routes:
   - path: /api
     upstream: https://api.example.com
