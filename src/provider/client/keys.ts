@@ -157,11 +157,11 @@ function* assertionRules(
     yield { path: ['privateKey'], message };
     return;
   }
-  if (own === undefined && isValid('keyId') && keyId !== undefined)
-    yield { path: ['keyId'], message: 'provider.privateKey is not set; use keys[0].keyId' };
+  if ('path' in key && isValid('keyId') && keyId !== undefined)
+    yield { path: ['keyId'], message: `provider.privateKey is not set; use ${key.path}.keyId` };
   if (isValid('signingAlg') && signingAlg !== undefined && !key.algorithms.includes(signingAlg)) {
-    const owner = own === undefined ? 'keys[0]' : 'provider.privateKey';
-    const message = `expected one of ${key.algorithms.join(', ')}, which ${owner} can sign`;
+    const name = 'name' in key ? key.name : 'provider.privateKey';
+    const message = `expected one of ${key.algorithms.join(', ')}, which ${name} can sign`;
     yield { path: ['signingAlg'], message };
   }
 }
