@@ -87,7 +87,7 @@ describe('ten reloads under load', () => {
       const secretsOf = (index: number) => {
         const added = Array.from(
           { length: index + 1 },
-          (_, at) => `canary-session-secret-number-${at}-of-ten`,
+          (_, at) => `canary-session-secret-${at}-Jt6yBw3KxN9qRf`,
         );
         const oldestFirst = [SESSION_SECRET, ...added];
         return workers === 1 ? oldestFirst.toReversed() : oldestFirst;
