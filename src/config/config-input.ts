@@ -364,9 +364,10 @@ export type ConfigInput = {
         path: string;
         /**
          * The http(s) URL of the API, or a list of the URLs of its servers. A path in it is prepended to the
-         * path of the request. With `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.
+         * path of the request. A route of which only a proxy in `trustProxy` asks, by `GET /auth/check`, needs
+         * none. With `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.
          */
-        upstream: string | Array<string>;
+        upstream?: string | Array<string>;
         /** TLS to the upstream: a private CA, a client certificate, another server name. */
         tls?:
           | {
