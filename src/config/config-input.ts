@@ -341,6 +341,12 @@ export type ConfigInput = {
          * @defaultValue `120`
          */
         sessions?: number | `${number}` | undefined;
+        /**
+         * How often one address may list sessions, people and events on the admin listener in a minute; ending
+         * sessions has no limit.
+         * @defaultValue `1200`
+         */
+        admin?: number | `${number}` | undefined;
       }
     | undefined;
   /**
