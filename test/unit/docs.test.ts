@@ -168,9 +168,9 @@ describe('docs/operations.md', () => {
     const alerts = Array.from(rules.matchAll(/- alert: (\w+)/g), ([, name]) => name);
     const { rows } = readPage(sectionOf(text, 'Act on an alert'));
     const explained = rows.flatMap(([first = '']) =>
-      spansIn(first).filter((each) => /^Coatcheck/.test(each)),
+      spansIn(first).filter((each) => each.startsWith('Coatcheck')),
     );
-    expect(explained.toSorted()).toEqual(alerts.toSorted());
+    expect(new Set(explained)).toEqual(new Set(alerts));
   });
 
   it('docs/operations.md quotes only log messages that exist', () => {
