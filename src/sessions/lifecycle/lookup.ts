@@ -5,8 +5,10 @@ import { lapseReason } from '../end-reason.ts';
 import type { PendingWrites } from '../pending-writes.ts';
 import type { ReadCache } from '../read-cache.ts';
 import { isOver, type SessionRecord, type SessionView } from '../session.ts';
+import type { PeerKeys } from '../store/redis/peer-keys.ts';
 import type { SessionStore } from '../store/store.ts';
 import type { Tickets } from '../ticket.ts';
+import { createUnknownKeyLog, unknownKey } from '../unknown-key.ts';
 import type { SessionEnding } from './ending.ts';
 
 /**
@@ -14,13 +16,15 @@ import type { SessionEnding } from './ending.ts';
  * are two different cookies, of which one is planted. `unknown_key`: another process may be able to open the cookie.
  */
 export type SessionReading<Kind = SessionView> =
-  | { kind: 'absent'; because?: 'conflict' | 'unknown_key' }
+  | { kind: 'absent'; because?: 'conflict' }
+  | { kind: 'absent'; because: 'unknown_key'; keyId: number }
   | { kind: 'ended' }
   | { kind: 'live'; session: Kind };
 
 /**
  * Finds the session of a request. With a client address, each of these throws `rate_limited` once that address has sent too
- * many forged cookies.
+ * many forged cookies. All but `peek` throw `store_unavailable` for a cookie that another process can open: without it, the
+ * response would read as a sign-out.
  */
 export type SessionLookup = {
   /** Finds the session of a request. Does not extend its idle limit. */
@@ -39,6 +43,7 @@ type LookupDeps = {
   tickets: Tickets;
   pendingWrites: PendingWrites;
   ending: SessionEnding;
+  peerKeys: Pick<PeerKeys, 'has'>;
   /** In milliseconds. */
   idleTimeout: number;
   clock: () => number;
@@ -54,12 +59,31 @@ const TOUCH_MS = 60_000;
 const WARNING_INTERVAL_MS = 10_000;
 
 export function createSessionLookup(deps: LookupDeps): SessionLookup {
-  const { store, cache, tickets, pendingWrites, ending, idleTimeout, clock, log, metrics } = deps;
+  const { store, cache, tickets, pendingWrites, ending, peerKeys, idleTimeout, clock, log, metrics } = deps;
   const touchEveryMs = Math.min(TOUCH_MS, idleTimeout * TOUCH_SHARE);
   const isEnded = (session: SessionView) => isOver(session, clock(), store.generation());
 
+  const warnOfPeerKey = createUnknownKeyLog({
+    log,
+    clock,
+    message:
+      'session cookies are sealed with a secret that other processes have and this one lacks; responding with 503',
+  });
   /** SECURITY: anybody can send a cookie that names any key, so the number of warnings is limited. */
-  const warnOfUnknownKey = createLimitedWarning({ log, intervalMs: WARNING_INTERVAL_MS, clock });
+  const warnOfUselessKey = createLimitedWarning({ log, intervalMs: WARNING_INTERVAL_MS, clock });
+  const orThrowIfPeerHasKey = async <Kind>(reading: SessionReading<Kind>): Promise<SessionReading<Kind>> => {
+    if (reading.kind !== 'absent' || reading.because !== 'unknown_key') return reading;
+    const { keyId } = reading;
+    if (await peerKeys.has(keyId)) {
+      warnOfPeerKey(keyId);
+      throw unknownKey();
+    }
+    warnOfUselessKey(
+      { keyId },
+      'a session cookie is sealed with a secret that this process does not have; the cookie is kept',
+    );
+    return reading;
+  };
 
   /** Finds the session of a cookie in memory, or else in the store. */
   const findByCookie = async <Kind extends SessionView>(
@@ -76,11 +100,7 @@ export function createSessionLookup(deps: LookupDeps): SessionLookup {
         return { kind: 'absent' };
       // Keeps the cookie: during a rotation or a rolling restart, another process may have the secret.
       case 'unknown_key':
-        warnOfUnknownKey(
-          { keyId: ticket.keyId },
-          'a session cookie is sealed with a secret that this process does not have; the cookie is kept',
-        );
-        return { kind: 'absent', because: 'unknown_key' };
+        return { kind: 'absent', because: 'unknown_key', keyId: ticket.keyId };
       case 'invalid':
         return { kind: 'ended' };
       case 'ticket':
@@ -140,13 +160,13 @@ export function createSessionLookup(deps: LookupDeps): SessionLookup {
     peek,
 
     async touch(...cookie) {
-      const reading = await peek(...cookie);
+      const reading = await orThrowIfPeerHasKey(await peek(...cookie));
       if (reading.kind === 'live') extendIdleLimit(reading.session);
       return reading;
     },
 
     async extend(...cookie) {
-      const reading = await peek(...cookie);
+      const reading = await orThrowIfPeerHasKey(await peek(...cookie));
       if (reading.kind !== 'live') return reading;
       const { key } = reading.session;
       const idleExpiresAtMs = clock() + idleTimeout;
@@ -158,6 +178,7 @@ export function createSessionLookup(deps: LookupDeps): SessionLookup {
       return { kind: 'ended' };
     },
 
-    load: (...cookie) => findByCookie(cookie, pendingWrites.get, store.loadRecord),
+    load: async (...cookie) =>
+      orThrowIfPeerHasKey(await findByCookie(cookie, pendingWrites.get, store.loadRecord)),
   };
 }
