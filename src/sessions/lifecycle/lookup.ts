@@ -1,3 +1,4 @@
+import { createBoundedMap } from '../../concurrency/bounded-map.ts';
 import { createLimitedWarning } from '../../observability/log-limit.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
@@ -48,12 +49,15 @@ type LookupDeps = {
   idleTimeout: number;
   clock: () => number;
   log: Logger;
-  metrics: Pick<Metrics, 'sessionUsed'>;
+  metrics: Pick<Metrics, 'sessionUsed' | 'sessionEnded'>;
 };
 
 /** The shortest time between two extensions of the idle limit, as a share of it and in milliseconds. */
 const TOUCH_SHARE = 1 / 20;
 const TOUCH_MS = 60_000;
+
+/** The maximum number of missing sessions that a process remembers to have reported. */
+const MAX_REPORTED = 10_000;
 
 /** The shortest time between two warnings about unknown keys, in milliseconds. */
 const WARNING_INTERVAL_MS = 10_000;
@@ -118,20 +122,24 @@ export function createSessionLookup(deps: LookupDeps): SessionLookup {
     const lastSeen = cache.lastSeen(key);
     const session = await load(key);
     if (session === undefined) {
-      logMissing(key, lastSeen);
+      reportMissing(key, lastSeen);
       return { kind: 'ended' };
     }
     if (!isEnded(session)) return { kind: 'live', session };
     await ending.end(session.key, lapseReason(session, store.generation()));
     return { kind: 'ended' };
   };
+  /** The sessions whose end was reported: a browser that polls with an old cookie must not repeat the line. */
+  const reported = createBoundedMap<string, true>({ maxEntries: MAX_REPORTED });
   /** Redis deletes a record without a message when a limit passes: the last known state of the session may tell which limit. */
-  const logMissing = (key: string, lastSeen: SessionView | undefined) => {
-    if (cache.hasEnded(key)) return;
+  const reportMissing = (key: string, lastSeen: SessionView | undefined) => {
+    if (cache.hasEnded(key) || reported.has(key)) return;
+    reported.set(key, true);
     if (lastSeen !== undefined && isEnded(lastSeen))
       return ending.reportEnd(key, lapseReason(lastSeen, store.generation()));
+    metrics.sessionEnded('not_found');
     log.info(
-      { session: key },
+      { session: key, reason: 'not_found' },
       'session not found: it has ended before, a limit has passed, or the store has lost it',
     );
   };

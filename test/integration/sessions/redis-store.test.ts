@@ -616,6 +616,22 @@ describe('the removal of a session secret that may have leaked', () => {
   });
 });
 
+it('a replica that never saw a session logs and counts once that it is gone, with the reason not_found', async () => {
+  const testGateway = await openGateway();
+  await testGateway.agent.signIn();
+  const replica = await testGateway.replica();
+  const elsewhere = testGateway.browser({ like: testGateway.agent, at: replica });
+  await client.del(await recordKey());
+  const cookie = testGateway.agent.cookies.get('coatcheck')?.value ?? '';
+  for (let count = 0; count < 3; count += 1) {
+    elsewhere.setCookie(`coatcheck=${cookie}`);
+    expect((await elsewhere.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
+  }
+  expect(replica.logs().match(/"reason":"not_found","msg":"session not found/g)).toHaveLength(1);
+  const text = await (await fetch(`${replica.adminUrl}/metrics`)).text();
+  expect(text).toContain('coatcheck_sessions_ended_total{reason="not_found"} 1\n');
+});
+
 describe('a replica that lacks the newest secret, in a rolling restart', () => {
   it('responds 503 to a cookie of the newest secret, keeps it, and logs its key once (standards: E6)', async () => {
     const newest = await openGateway();
