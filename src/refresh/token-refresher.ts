@@ -336,7 +336,7 @@ export function createTokenRefresher(deps: {
     },
 
     async withoutRefresh(key, run) {
-      const lease = await locks.acquire(key, Date.now() + deps.lockWaitMs);
+      const lease = await locks.acquire(key, Date.now() + deps.waitMs);
       if (lease === undefined) {
         const detail = 'Another process refreshes the token. Try again.';
         throw new GatewayError('provider_unavailable', { detail, retryAfterSeconds: 1, throttle: 'lock' });

@@ -301,7 +301,7 @@ describe('--check', () => {
     expect(result).toMatchObject({ code: 0, stderr: '' });
     expect(printed(result).filter((line) => !line.startsWith('ok       '))).toEqual([
       'warning  scopes         profile, email, offline_access not announced; some providers then reject the sign-in',
-      'warning  logout         no endpoint, and no provider.logoutUrl: people stay signed in at the provider',
+      'warning  logout         no endpoint, and no provider.logoutUrl: users stay signed in at the provider',
     ]);
   });
 
