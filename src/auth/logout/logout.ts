@@ -8,7 +8,7 @@ import type { Audit } from '../../observability/audit.ts';
 import type { Provider } from '../../provider/provider.ts';
 import { personOf } from '../../sessions/session.ts';
 import type { Sessions } from '../../sessions/service.ts';
-import { UNKNOWN_KEY_RETRY_SECONDS } from '../../sessions/unknown-key.ts';
+import { UNKNOWN_KEY_RETRY_SECONDS } from '../../sessions/lifecycle/unknown-key.ts';
 
 /** How long a logout waits for the provider to revoke the token, in milliseconds; retries continue in the background. */
 const REVOCATION_WAIT_MS = 2_000;

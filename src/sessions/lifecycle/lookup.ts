@@ -9,7 +9,7 @@ import { isOver, type SessionRecord, type SessionView } from '../session.ts';
 import type { PeerKeys } from '../store/redis/peer-keys.ts';
 import type { SessionStore } from '../store/store.ts';
 import type { Tickets } from '../ticket.ts';
-import { createUnknownKeyLog, unknownKey } from '../unknown-key.ts';
+import { createUnknownKeyLog, unknownKey } from './unknown-key.ts';
 import type { SessionEnding } from './ending.ts';
 
 /**

@@ -5,7 +5,7 @@ import type { SealedTimes } from '../../../crypto/sealed-time.ts';
 import { GatewayError } from '../../../errors.ts';
 import type { Logger } from '../../../observability/log.ts';
 import type { Metrics } from '../../../observability/metrics.ts';
-import { createUnknownKeyLog, unknownKey } from '../../unknown-key.ts';
+import { createUnknownKeyLog, unknownKey } from '../../lifecycle/unknown-key.ts';
 import type { ClaimSelection } from '../claim-selection.ts';
 import { sessionRecord, sessionView, type SessionRecord, type SessionView } from '../../session.ts';
 import { placeOf, type RecordFields } from '../record/record-fields.ts';

@@ -1,8 +1,8 @@
-import { createBoundedMap } from '../concurrency/bounded-map.ts';
-import { GatewayError } from '../errors.ts';
-import { createLogLimit, type LogLimit } from '../observability/log-limit.ts';
-import type { Logger } from '../observability/log.ts';
-import { OUTAGE_REPORT_INTERVAL_MS } from '../timing.ts';
+import { createBoundedMap } from '../../concurrency/bounded-map.ts';
+import { GatewayError } from '../../errors.ts';
+import { createLogLimit, type LogLimit } from '../../observability/log-limit.ts';
+import type { Logger } from '../../observability/log.ts';
+import { OUTAGE_REPORT_INTERVAL_MS } from '../../timing.ts';
 
 /** The Retry-After for a session that is sealed with another process's secret, as during a rolling restart. */
 export const UNKNOWN_KEY_RETRY_SECONDS = 5;
