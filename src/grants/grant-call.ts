@@ -2,7 +2,7 @@ import type { CircuitBreaker } from '../concurrency/circuit-breaker.ts';
 import type { Semaphore } from '../concurrency/semaphore.ts';
 import { GatewayError } from '../errors.ts';
 import type { GrantOutcome } from '../provider/grants/token-grants.ts';
-import { isAboutClient } from '../refresh/token-endpoint-call.ts';
+import { isAboutClient, isUnexpected } from '../refresh/error-kinds.ts';
 
 /** Calls the token endpoint for a route, unless the circuit breaker that all calls of it share is open. */
 export type GrantCall = (send: () => Promise<GrantOutcome>) => Promise<GrantOutcome>;
@@ -21,10 +21,10 @@ export function createGrantCall(deps: { breaker: CircuitBreaker; semaphore: Sema
     }
     const attempt = breaker.begin();
     const outcome = await send();
-    const hasFailed =
-      outcome.kind === 'unavailable' || (outcome.kind === 'refused' && isAboutClient(outcome.error));
-    if (!hasFailed) attempt.succeeded();
-    else attempt.failed(outcome.kind === 'unavailable' ? retryAfterMs(outcome) : undefined);
+    if (outcome.kind === 'unavailable') attempt.failed(retryAfterMs(outcome));
+    else if (outcome.kind === 'refused' && isAboutClient(outcome.error))
+      attempt.failed(undefined, isUnexpected(outcome.error) ? 'grants' : undefined);
+    else attempt.succeeded();
     return outcome;
   };
   return (send) => semaphore.run(() => call(send));
