@@ -141,9 +141,9 @@ it('a response body that begins with a status line passes, on a kept connection 
 });
 
 it.each([
-  ['HTTP/1.1 200 OK', 200],
-  ['HTTP/2.0 200 OK', 502],
-])('the response after a 103 that comes byte by byte with %s becomes %i', async (statusLine, expected) => {
+  ['HTTP/1.1 200 OK', 200, 'HTTP/2.0 200'],
+  ['HTTP/2.0 200 OK', 502, 'upstream_invalid_response'],
+])('the response after a 103 that comes byte by byte with %s becomes %i', async (statusLine, code, text) => {
   fixture.raw.attend = async (socket, head) => {
     await head;
     socket.setNoDelay(true);
@@ -155,8 +155,8 @@ it.each([
     socket.end();
   };
   const response = await fixture.send('GET /raw/one HTTP/1.1');
-  expect(response.status).toBe(expected);
-  if (expected === 200) expect(response.body.toString()).toBe('HTTP/2.0 200');
+  expect(response.status).toBe(code);
+  expect(response.body.toString()).toContain(text);
 });
 
 it('a 204 with a length of 0 reaches the browser without a length', async () => {
