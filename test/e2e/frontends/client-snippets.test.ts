@@ -54,6 +54,12 @@ describe('the snippets of docs/client.md, run in a page', () => {
   });
 
   const run = async (part: string) => runSnippet(page, await snippetFor('docs/client.md', part));
+  /** Runs a snippet that leaves the page, and waits until the browser is back at the app. */
+  const leaveBy = async (part: string) => {
+    const append = (text: string) =>
+      void setTimeout(() => document.head.append(Object.assign(document.createElement('script'), { text })));
+    await page.navigateBy(`${APP}/`, append, await snippetFor('docs/client.md', part));
+  };
   const lastSignIn = () => shop.provider.requests.findLast(({ endpoint }) => endpoint === 'authorize')?.query;
 
   /** Signs in, and gives the page a client, as the first snippet does. */
@@ -98,15 +104,13 @@ describe('the snippets of docs/client.md, run in a page', () => {
 
   it('signs in, the last of its three ways with parameters', async () => {
     await useClient();
-    const code = await snippetFor('docs/client.md', parts.login);
-    await page.navigateBy(`${APP}/`, (source) => void setTimeout(() => (0, eval)(source)), code);
+    await leaveBy(parts.login);
     expect(lastSignIn()).toMatchObject({ prompt: 'create', ui_locales: 'de' });
   });
 
   it('signs out', async () => {
     await signIn();
-    const code = await snippetFor('docs/client.md', parts.logout);
-    await page.navigateBy(`${APP}/`, (source) => void setTimeout(() => (0, eval)(source)), code);
+    await leaveBy(parts.logout);
     await useClient();
     expect(await run(parts.read)).toEqual([['showSignInButton']]);
   });

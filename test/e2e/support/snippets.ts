@@ -69,7 +69,7 @@ export function callsOn(page: BrowserPage): Promise<unknown[][]> {
 export function clickShown(page: BrowserPage): Promise<void> {
   return page.evaluate(() => {
     const { calls } = window as unknown as Recorder;
-    const { onClick } = calls.at(-1)?.at(-1) as { onClick: () => unknown };
-    setTimeout(onClick);
+    const notice = calls.at(-1)?.at(-1) as { onClick(): unknown } | undefined;
+    setTimeout(() => notice?.onClick());
   });
 }
