@@ -341,6 +341,12 @@ export type ConfigInput = {
          * @defaultValue `120`
          */
         sessions?: number | `${number}` | undefined;
+        /**
+         * How often one address may list sessions, people and events on the admin listener in a minute; ending
+         * sessions has no limit.
+         * @defaultValue `1200`
+         */
+        admin?: number | `${number}` | undefined;
       }
     | undefined;
   /**
@@ -358,9 +364,10 @@ export type ConfigInput = {
         path: string;
         /**
          * The http(s) URL of the API, or a list of the URLs of its servers. A path in it is prepended to the
-         * path of the request. With `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.
+         * path of the request. A route of which only a proxy in `trustProxy` asks, by `GET /auth/check`, needs
+         * none. With `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.
          */
-        upstream: string | Array<string>;
+        upstream?: string | Array<string>;
         /** TLS to the upstream: a private CA, a client certificate, another server name. */
         tls?:
           | {

@@ -109,7 +109,7 @@ export function createSessionServices(
   });
   const grants = provider.grants && {
     grants: provider.grants,
-    callGrant: createGrantCall({ breaker, semaphore }),
+    callGrant: createGrantCall({ breaker, semaphore, metrics }),
     pauseMs: breaker.pauseMs,
     locks,
     backgroundTasks,

@@ -126,7 +126,7 @@ export function createExchangedTokens(deps: {
       if (subjectToken === undefined) return unavailableFor(grantUnavailable());
       const { audience, scopes, resources, tokenType } = target;
       const actorToken = await target.actorToken?.();
-      const outcome = await callGrant(() =>
+      const outcome = await callGrant('exchange', () =>
         grants.exchange({
           audience,
           scopes,

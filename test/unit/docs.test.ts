@@ -263,6 +263,7 @@ async function ownMetrics(): Promise<[string, string, string[]][]> {
   metrics.upstream401('passed');
   metrics.sessionEnded('logout');
   metrics.storeError('load');
+  metrics.tokenGrant('client', 'issued', 1);
   metrics.storeOperation('load', 1);
   metrics.upstreamResponse('/api', 1);
   metrics.rateLimited('login');

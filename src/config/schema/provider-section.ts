@@ -40,10 +40,18 @@ export type ProviderSchema = z.ZodType<
   z.core.$ZodTypeInternals<ProviderSection, unknown> & z.core.$ZodTypeDiscriminable['_zod']
 >;
 
+/** One of `keys`. */
+export type NamedSigningKey = SigningKey & {
+  /** Its place in the configuration, such as `keys[0]`. */
+  readonly path: string;
+  /** The place with the key's identifier, if the configuration has one: `keys[0] (key-1)`. */
+  readonly name: string;
+};
+
 /** The keys of the configuration outside of `provider` that its rules need. */
 export type OtherKeys = {
-  /** The first of `keys`; undefined without one, `invalid` when `keys` is not valid. */
-  readonly signingKey: SigningKey | 'invalid' | undefined;
+  /** The first of `keys` that signs; undefined without one, `invalid` when `keys` is not valid. */
+  readonly signingKey: NamedSigningKey | 'invalid' | undefined;
 };
 
 /** The part of a provider kind that the configuration needs. The kinds are in a higher layer, so they are passed in. */

@@ -35,6 +35,10 @@ export const rateLimitSchema = section({
   sessions: perMinute().prefault(120).meta({
     description: 'How often one user may list or end their own sessions in a minute.',
   }),
+  admin: perMinute().prefault(1_200).meta({
+    description:
+      'How often one address may list sessions, people and events on the admin listener in a minute; ending sessions has no limit.',
+  }),
 }).meta({
   description:
     'Limits for each client address in a minute, at most 6000; 0 is no limit. An IPv6 address counts as its first 64 bits.',

@@ -5,7 +5,7 @@ import { formatListenAddress } from '../values/address.ts';
 import { foldPath, isUnder } from '../values/path.ts';
 import { isInsecure } from '../values/url.ts';
 import type { DeclaredKey } from './declaration/declared-keys.ts';
-import type { ProviderSectionKind } from './provider-section.ts';
+import type { NamedSigningKey, ProviderSectionKind } from './provider-section.ts';
 import { routeAccessRules } from './access/rules.ts';
 import { redisAccessRules } from './redis-rules.ts';
 import type { Config } from './sections.ts';
@@ -58,6 +58,7 @@ const rules: readonly Rule[] = [
   separateListeners,
   distinctPaths,
   routesBesideLogin,
+  routesWithoutUpstream,
   checkedParameters,
   routeAccess,
 ];
@@ -78,9 +79,18 @@ function* insecureUrls(config: Config, { isValid, keys, kind }: RuleContext): It
 
 /** The rules of the provider kind itself. */
 function* providerRules({ provider, keys }: Config, { isValid, kind }: RuleContext): Iterable<ConfigIssue> {
-  const signingKey = isValid('keys') ? keys.find(({ use }) => use === 'sig')?.key : 'invalid';
+  const signingKey = isValid('keys') ? firstSigningKey(keys) : 'invalid';
   const issues = kind?.brokenRules(provider, (...path) => isValid('provider', ...path), { signingKey }) ?? [];
   for (const { path, message } of issues) yield { path: ['provider', ...path], message };
+}
+
+function firstSigningKey(keys: Config['keys']): NamedSigningKey | undefined {
+  const index = keys.findIndex(({ use }) => use === 'sig');
+  const found = keys[index];
+  if (found === undefined) return undefined;
+  const { key, keyId = key.id } = found;
+  const path = `keys[${index}]`;
+  return { ...key, path, name: keyId === undefined ? path : `${path} (${keyId})` };
 }
 
 /** FAPI 2.0 allows no plain http, whatever the host. Its rules inside of `provider` are the provider's own. */
@@ -103,6 +113,20 @@ function* oneAccessToken({ routes }: Config, { isValid, kind }: RuleContext): It
       if (!isValid('routes', index, key) || route[key].length === 0) continue;
       yield { path: ['routes', index, key], message };
     }
+  }
+}
+
+/** Only a proxy can use a route without an upstream. */
+function* routesWithoutUpstream(
+  { routes, trustProxy }: Config,
+  { isValid }: RuleContext,
+): Iterable<ConfigIssue> {
+  if (!isValid('routes', -1) || !isValid('trustProxy') || trustProxy.length > 0) return;
+  const message =
+    'expected an http(s) URL; only a route for GET /auth/check can do without, which needs the proxy in trustProxy';
+  for (const [index, route] of routes.entries()) {
+    if (isValid('routes', index, 'upstream') && route.upstream === undefined)
+      yield { path: ['routes', index, 'upstream'], message };
   }
 }
 

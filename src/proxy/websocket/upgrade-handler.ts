@@ -16,7 +16,7 @@ import type { ConcurrencyLimit } from '../concurrency-limit.ts';
 import type { RequestBody } from '../request/body.ts';
 import { createRequestHeaderPolicy } from '../request/headers.ts';
 import { createResponseHeaderPolicy } from '../response/headers.ts';
-import { forEachServer, type Route, type Routes, type UpstreamServer } from '../routes.ts';
+import { forEachServer, requireUpstream, type Route, type Routes, type UpstreamServer } from '../routes.ts';
 import type { Tunnel } from './tunnel.ts';
 import { callInSpan } from './traced-upgrade.ts';
 import { callReachableServer } from './reachable-server.ts';
@@ -123,6 +123,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       const routeContext = route && routeContexts.get(route);
       if (route === undefined || routeContext === undefined) return false;
       context.route = route.config.path;
+      requireUpstream(route);
       requireWebSocket(request);
       // A page cannot add `Authorization` to an upgrade.
       if (!bringsToken(route, request)) originPolicy.checkUpgrade(request);

@@ -316,4 +316,37 @@ describe('--watch', () => {
     await expect.poll(() => count(program, '"configuration reloaded"'), PATIENCE).toBe(3);
     expect(count(program, 'config reload failed')).toBe(1);
   });
+
+  it('notices a change that comes right after a reload, by a signal or by itself', async () => {
+    const program = await fixture.start({ args: ['--watch'] });
+    const { upstream } = fixture;
+    upstream.respond(echo);
+    const agent = fixture.browser(program);
+    const configure = (version: string) =>
+      program.reconfigure({
+        routes: [
+          {
+            path: '/api',
+            upstream: upstream.url,
+            auth: 'none',
+            requestHeaders: { set: { 'X-Version': version } },
+          },
+        ],
+      });
+    const inForce = async () => {
+      await agent.fetch('/api/one');
+      return upstream.requests.at(-1)?.header('x-version');
+    };
+    for (const byItself of [false, true, false, true]) {
+      const before = count(program, '"configuration reloaded"');
+      await configure(`first ${byItself}`);
+      if (!byItself) program.signal('SIGHUP');
+      await program.waitForOutput(
+        (text) => text.split('"configuration reloaded"').length - 1 > before || undefined,
+      );
+      await configure(`second ${byItself}`);
+      await expect.poll(inForce, PATIENCE).toBe(`second ${byItself}`);
+    }
+    expect(program.stdout()).not.toContain('config reload failed');
+  });
 });
