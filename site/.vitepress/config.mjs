@@ -2,8 +2,8 @@ import { copyFileSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { defineConfig } from 'vitepress';
 import { anchorOf } from '../../testkit/project/markdown.ts';
-import { repositoryLinks } from '../links.mjs';
-import { pages, root, sidebar } from '../navigation.mjs';
+import { repositoryLinks } from '../links.ts';
+import { pages, root, sidebar } from '../navigation.ts';
 
 /** Files of the repository to which pages link, such as configurations. The site contains them as text. */
 const files = new Set();
@@ -11,7 +11,8 @@ const base = process.env.DOCS_BASE ?? '/';
 
 export default defineConfig({
   title: 'Coatcheck',
-  description: 'A token gateway for single-page apps: the browser keeps one cookie, the server keeps the tokens.',
+  description:
+    'A token gateway for single-page apps: the browser keeps one cookie, the server keeps the tokens.',
   srcDir: '..',
   // Only what the navigation lists is a page: the site has its own idea of a source folder, the root of the repository.
   srcExclude: [

@@ -35,7 +35,9 @@ describe.each(documents)('%s', (path) => {
 
   it('names only existing tests and folders in commands', () => {
     const commands = page.spans.filter((span) => span.startsWith('npm test -- '));
-    const places = commands.flatMap((command) => command.split(' ').filter((word) => word.startsWith('test/')));
+    const places = commands.flatMap((command) =>
+      command.split(' ').filter((word) => word.startsWith('test/')),
+    );
     expect(places.filter((place) => !existsSync(join(root, place)))).toEqual([]);
   });
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** The pages of the site by task. `test/unit/docs-site.test.ts` says when one is missing. */
-const groups = {
+const groups: Readonly<Record<string, readonly string[]>> = {
   'Get started': ['docs/README.md', 'docs/get-started.md', 'docs/comparison.md'],
   'Build the app': [
     'docs/sign-in.md',
@@ -47,7 +47,7 @@ const groups = {
 };
 
 /** Every page of the site, by its path in the repository, with its path in the site. */
-export const pages = new Map(
+export const pages: ReadonlyMap<string, string> = new Map(
   Object.values(groups)
     .flat()
     .map((source) => [source, addressOf(source)]),
@@ -62,13 +62,13 @@ export function sidebar() {
   }));
 }
 
-function addressOf(source) {
+function addressOf(source: string): string {
   if (source === 'docs/README.md') return 'index.md';
   const address = source.replace(/^docs\//, '').replace(/\/README\.md$/, '.md');
   return source.startsWith('docs/') ? address : address.toLowerCase().replace('security', 'security-policy');
 }
 
-function titleOf(source) {
+function titleOf(source: string): string {
   const [, title = source] = /^# (.+)$/m.exec(readFileSync(join(root, source), 'utf8')) ?? [];
   return title;
 }
