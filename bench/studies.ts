@@ -1,5 +1,6 @@
 import { memory } from './studies/memory.ts';
 import { refresh } from './studies/refresh.ts';
+import { renewal } from './studies/renewal.ts';
 import { requests } from './studies/requests.ts';
 import { sessions } from './studies/sessions/sessions.ts';
 import { sockets } from './studies/sockets.ts';
@@ -8,7 +9,7 @@ import { streams } from './studies/streams.ts';
 import type { Study } from './study.ts';
 
 /** The subjects of the benchmark, by their short names. */
-export const studies = { requests, refresh, sessions, streams, sockets, memory, start } satisfies Record<
+export const studies = { requests, refresh, renewal, sessions, streams, sockets, memory, start } satisfies Record<
   string,
   Study
 >;
