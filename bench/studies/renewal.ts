@@ -61,7 +61,11 @@ export const renewal: Study = {
         median(all.map((costs) => costs[name])),
         'µs',
         0,
-        medianRatio(all.map((costs) => costs[name]), all.map(({ request }) => request), (micros) => micros),
+        medianRatio(
+          all.map((costs) => costs[name]),
+          all.map(({ request }) => request),
+          (micros) => micros,
+        ),
       ),
     ];
     return {
