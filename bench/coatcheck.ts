@@ -43,7 +43,7 @@ export type CoatcheckOptions = {
 };
 
 const ADMIN_TOKEN = 'the-operator-of-the-benchmark-only';
-const SESSION_SECRET = 'a-secret-that-only-the-benchmark-knows';
+const SESSION_SECRET = 'benchmark-secret-Nw6bJk3VxT8qMz5RfH2d';
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const START_TIMEOUT_MS = 15_000;

@@ -9,10 +9,16 @@ import { streams } from './studies/streams.ts';
 import type { Study } from './study.ts';
 
 /** The subjects of the benchmark, by their short names. */
-export const studies = { requests, refresh, renewal, sessions, streams, sockets, memory, start } satisfies Record<
-  string,
-  Study
->;
+export const studies = {
+  requests,
+  refresh,
+  renewal,
+  sessions,
+  streams,
+  sockets,
+  memory,
+  start,
+} satisfies Record<string, Study>;
 
 /** The short name of a subject. */
 export type StudyId = keyof typeof studies;

@@ -1,13 +1,29 @@
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { capture } from './children.mjs';
 
 /**
  * Installs packages with apt-get, if it exists and the user may: as root, or with sudo without a password.
- * Returns the output of apt-get if it failed, else an empty text. Check the result yourself.
+ * With `backports`, it also looks into the backports of this Debian release. Returns the output of apt-get if it failed, else
+ * an empty text. Check the result yourself.
  */
-export async function installWithApt(progress, packages) {
+export async function installWithApt(progress, packages, { backports = false } = {}) {
   const apt = await permittedApt();
   if (!apt) return '';
-  const [command, ...args] = apt;
+  const sources = backports ? await sourcesWithBackports() : undefined;
+  try {
+    return await runApt(
+      progress,
+      packages,
+      sources ? [...apt, '-o', `Dir::Etc::SourceParts=${sources}`] : apt,
+    );
+  } finally {
+    if (sources) rmSync(sources, { recursive: true });
+  }
+}
+
+async function runApt(progress, packages, [command, ...args]) {
   const install = ['install', '-y', '-qq', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=120'];
   const title = `installing ${packages.join(' and ')} (apt-get)`;
   progress.say(`› this machine does not have ${packages.join(' and ')}: installing with apt-get`);
@@ -28,4 +44,17 @@ async function permittedApt() {
   if (process.getuid() === 0) return apt;
   const sudo = await capture('sudo', ['-n', 'true']);
   return sudo.code === 0 ? ['sudo', '-n', ...apt] : undefined;
+}
+
+/** A folder with the sources of this machine and the backports of its Debian release; undefined if it has none. */
+async function sourcesWithBackports() {
+  const format = ['--format', '$(REPO_URI) $(CODENAME) $(COMPONENT)', 'Created-By: Packages'];
+  const { output } = await capture('apt-get', ['indextargets', ...format]);
+  const [, archive, release] = /^(\S+\/debian\/?) ([a-z]+) main$/m.exec(output) ?? [];
+  if (!archive) return undefined;
+  const folder = mkdtempSync(join(tmpdir(), 'coatcheck-apt-'));
+  const parts = '/etc/apt/sources.list.d';
+  if (existsSync(parts)) cpSync(parts, folder, { recursive: true });
+  writeFileSync(join(folder, 'backports.list'), `deb ${archive} ${release}-backports main\n`);
+  return folder;
 }

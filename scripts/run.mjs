@@ -37,6 +37,7 @@ const commands = {
   async test(progress, args) {
     const programs = await ensureSystemPackages(progress, 'npm test', [
       'redis-server',
+      'Valkey',
       'Chromium',
       'Firefox',
       'nginx',

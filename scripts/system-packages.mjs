@@ -6,6 +6,13 @@ import { Failure } from './failure.mjs';
 const needed = [
   { name: 'redis-server', variable: 'REDIS_SERVER', package: 'redis-server', commands: ['redis-server'] },
   {
+    name: 'Valkey',
+    variable: 'VALKEY_SERVER',
+    package: 'valkey-server',
+    commands: ['valkey-server'],
+    optional: true,
+  },
+  {
     name: 'Chromium',
     variable: 'CHROMIUM',
     package: 'chromium',
@@ -19,18 +26,23 @@ const needed = [
 
 /**
  * Finds the programs that an npm script starts, installing them where the system's package manager and the user's rights
- * allow. Returns the environment variables that name them to it.
+ * allow. Returns the environment variables that name them to it; that of an optional program is empty if it cannot be had.
  */
 export async function ensureSystemPackages(progress, script, names) {
   const wanted = needed.filter(({ name }) => names.includes(name));
-  let missing = wanted.filter((program) => !locate(program));
+  let missing = wanted.filter((program) => !program.optional && !locate(program));
   if (missing.length > 0) {
     const packages = missing.map((program) => program.package);
     const output = await installWithApt(progress, packages);
     missing = missing.filter((program) => !locate(program));
     if (missing.length > 0) throw new Failure(advice(script, missing), { output });
   }
-  return Object.fromEntries(wanted.map((program) => [program.variable, locate(program)]));
+  for (const program of wanted.filter((each) => each.optional && !locate(each))) {
+    await installWithApt(progress, [program.package], { backports: true });
+    if (!locate(program))
+      progress.say(`› ${program.name} cannot be installed here: ${script} leaves its tests out`);
+  }
+  return Object.fromEntries(wanted.map((program) => [program.variable, locate(program) ?? '']));
 }
 
 /** The path of a program, from its variable or else from PATH; undefined if there is none. */

@@ -59,7 +59,7 @@ export type AuthError =
 export type GatewayErrorOptions = {
   /** One sentence for developers who read the response. It contains no secret and no text from an upstream. */
   detail?: string;
-  /** Why the login failed (`login_failed` only). */
+  /** Why the login failed (`login_failed` and `login_expired` only). Logged, and sent to developers. */
   reason?: string;
   /** What the app learns of a failed sign-in, if more than the code says. */
   authError?: AuthError | undefined;

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError } from './errors.ts';
-import type { AccessLog } from './http/access-log.ts';
+import { CLIENT_CLOSED_REQUEST, endSpan, type AccessLog } from './http/access-log.ts';
 import type { Guard } from './http/inbound/guard.ts';
 import type { RequestContext } from './http/inbound/request-context.ts';
 import { createProblemLog, type RefusalMetrics } from './http/problem/middleware.ts';
@@ -23,6 +23,8 @@ export type UpgradeStep = (
 /** The steps of the pipeline, in their order. */
 export type UpgradePipeline = {
   guard: Guard;
+  /** Runs the steps after the guard; a trace of the upgrade begins here. */
+  traced: (step: UpgradeStep) => UpgradeStep;
   /** Route, origin, session and token, limits, the handshake with the upstream, and the relay. */
   api: UpgradeStep;
   /** The hot-reload socket of the app's development server. */
@@ -41,14 +43,15 @@ const ignore = () => undefined;
 
 /** The way of an upgrade through the gateway, on one screen. */
 export function createUpgradePipeline(pipeline: UpgradePipeline): UpgradeListener {
-  const { guard, api, spa, problems, accessLog, log, metrics } = pipeline;
+  const { guard, traced, api, spa, problems, accessLog, log, metrics } = pipeline;
   const logProblem = createProblemLog(log, metrics);
 
+  const serve = traced(
+    async (...upgrade) => (await api(...upgrade)) || (await spa(...upgrade)) || notFound(),
+  );
   const handle: UpgradeStep = async (request, socket, head, context) => {
     guard.check(request, context);
-    return (
-      (await api(request, socket, head, context)) || (await spa(request, socket, head, context)) || notFound()
-    );
+    return serve(request, socket, head, context);
   };
 
   const refuse = (request: IncomingMessage, socket: Socket, context: RequestContext, error: unknown) => {
@@ -68,7 +71,10 @@ export function createUpgradePipeline(pipeline: UpgradePipeline): UpgradeListene
       accessLog(request.method, 400, context);
       return void socket.destroy();
     }
-    handle(request, socket, head, context).catch((error: unknown) => refuse(request, socket, context, error));
+    handle(request, socket, head, context)
+      .catch((error: unknown) => refuse(request, socket, context, error))
+      // A browser that has disconnected gets no response, and has no line in the log.
+      .finally(() => endSpan('GET', CLIENT_CLOSED_REQUEST, context));
   };
 }
 

@@ -10,13 +10,21 @@ export type IdentityTokenConfig = NonNullable<RouteConfig['identity']['jwt']>;
 /** Returns the identity JWT of a session for one route, at least a quarter of its life before its end. */
 export type IdentityTokens = (session: SessionView) => Promise<string>;
 
-/** How many tokens of a route one process keeps. */
+/** How many tokens of a route one process keeps, and their maximum size in bytes. */
 const MAX_TOKENS = 10_000;
+const MAX_BYTES = 16 * 1024 * 1024;
+/** What a token takes besides its claims, in bytes: header, signature and bookkeeping, with the largest keys. */
+const OVERHEAD_BYTES = 1_024;
 
 /** The share of its life after which a token is no longer sent. */
 const USED_SHARE = 3 / 4;
 
-type Entry = { readonly version: number; readonly token: Promise<string>; readonly usableUntilMs: number };
+type Entry = {
+  readonly version: number;
+  readonly token: Promise<string>;
+  readonly usableUntilMs: number;
+  readonly bytes: number;
+};
 
 /**
  * Signs identity JWTs (RFC 7519) with the first of `keys`, and uses each for most of its life. A write of the session, which may
@@ -29,17 +37,19 @@ export function createIdentityTokens(
   const { issuer, keys, clock } = deps;
   const entries = createBoundedMap<string, Entry>({
     maxEntries: MAX_TOKENS,
+    maxSize: MAX_BYTES,
+    sizeOf: ({ bytes }) => bytes,
     isExpired: ({ usableUntilMs }) => clock() >= usableUntilMs,
   });
 
-  const sign = (session: SessionView, nowMs: number) => {
+  const payloadOf = (session: SessionView, nowMs: number) => {
     const claims = currentClaims(session.data);
     const own = names
       .map((name) => [name, claimAt(claims, [name])])
       .filter(([, value]) => value !== undefined);
     const iat = Math.floor(nowMs / 1000);
     const exp = iat + Math.floor(lifetime / 1000);
-    return keys.sign({ ...Object.fromEntries(own), iss: issuer, aud: audience, iat, exp }, { type: 'JWT' });
+    return { ...Object.fromEntries(own), iss: issuer, aud: audience, iat, exp };
   };
 
   return async (session) => {
@@ -47,14 +57,20 @@ export function createIdentityTokens(
     const known = entries.get(session.key);
     if (known !== undefined && known.version === session.version && nowMs < known.usableUntilMs)
       return known.token;
-    const token = sign(session, nowMs);
+    const payload = payloadOf(session, nowMs);
+    const token = keys.sign(payload, { type: 'JWT' });
     entries.set(session.key, {
       version: session.version,
       token,
       usableUntilMs: nowMs + lifetime * USED_SHARE,
+      bytes: OVERHEAD_BYTES + sizeInBase64(JSON.stringify(payload)),
     });
     // A failure must not last as long as a token.
     token.catch(() => entries.delete(session.key));
     return token;
   };
+}
+
+function sizeInBase64(text: string): number {
+  return Math.ceil(Buffer.byteLength(text) / 3) * 4;
 }

@@ -33,12 +33,14 @@ export function createAdmin(deps: {
   hostCheck: HostCheck;
   /** Undefined when no token is configured. */
   tokenCheck: TokenCheck | undefined;
+  /** Limits how often a client reads guarded pages. Throws `rate_limited`. */
+  limitReads: (request: IncomingMessage) => Promise<void>;
   callAudit: CallAudit;
   problems: Problems;
   clock: () => number;
   log: Logger;
 }): RequestListener {
-  const { snapshots, hostCheck, tokenCheck, callAudit, problems, clock, log } = deps;
+  const { snapshots, hostCheck, tokenCheck, limitReads, callAudit, problems, clock, log } = deps;
   const open: Pages = {
     '/': consolePage,
     '/livez': {
@@ -98,7 +100,10 @@ export function createAdmin(deps: {
       tokenCheck?.(request, requestId);
       isAuthorized = true;
     }
-    const handler = page[request.method === 'HEAD' ? 'GET' : (request.method ?? '')];
+    const method = request.method === 'HEAD' ? 'GET' : (request.method ?? '');
+    // Ending sessions stays possible, however often somebody lists them.
+    if (guarded[path] !== undefined && method === 'GET') await limitReads(request);
+    const handler = page[method];
     if (handler === undefined) {
       const allow = allowedAt(page);
       throw new GatewayError('method_not_allowed', { detail: `This page takes ${allow.join(', ')}.`, allow });

@@ -39,7 +39,14 @@ const pendingApproval = z.object({
   expiresAtMs: z.number(),
   pollableUntilMs: z.number(),
   replaces: z.string().optional(),
-  attempt: z.object({ user: z.string(), network: z.string(), isInTotal: z.boolean() }).optional(),
+  attempt: z
+    .object({
+      user: z.string(),
+      network: z.string(),
+      isInTotal: z.boolean(),
+      isReserved: z.boolean().optional(),
+    })
+    .optional(),
   bindingMessage: z.string().optional(),
 });
 

@@ -78,7 +78,7 @@ export function createDecoupled(deps: {
     const { intervalMs } = slot;
     if (slot.kind === 'wait') return { kind: 'pending', intervalMs };
     const outcome = await decoupledLogin.poll(pending.id).catch(async (error: unknown) => {
-      // After an outage the next poll tries again; any other error is final.
+      // The next poll tries again only if the provider has not evaluated this one; any other error is final.
       const isFinal = error instanceof UnusedTokensError || !isUnavailable(error);
       await (isFinal ? pollSchedule.close(name) : pollSchedule.release(name, 0));
       throw error;
@@ -137,7 +137,7 @@ export function createDecoupled(deps: {
         if (error instanceof UnusedTokensError) sessions.revoke(error.refreshToken);
         else if (isUnavailable(error)) throw error;
         response.setHeader('Set-Cookie', cookie.clear());
-        throw error;
+        throw isUnavailable(error) ? pollLost(error) : error;
       });
       switch (outcome.kind) {
         case 'pending':
@@ -169,6 +169,16 @@ export function createDecoupled(deps: {
       }
     },
   };
+}
+
+/** The end of a sign-in whose code may have been redeemed in a poll that the provider did not complete. */
+function pollLost(cause: unknown): GatewayError {
+  return new GatewayError('login_expired', {
+    detail: 'The identity provider did not complete the sign-in. Sign in again.',
+    reason: 'the provider did not complete a poll, and the code may have been used',
+    authError: 'provider_unavailable',
+    cause,
+  });
 }
 
 /** The interval within its bounds, and short enough for a poll before the sign-in ends. */

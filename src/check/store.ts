@@ -23,9 +23,9 @@ export async function checkStore({ session, log }: Config): Promise<readonly Che
   try {
     const rights = await testRights(redis, keyPrefix);
     const servers = rights.missing.includes('+info') ? [] : await readServerInfo(redis);
-    const versions = distinct(servers, ({ version }) => version);
+    const products = distinct(servers, ({ product }) => product);
     return [
-      checkResult('store', 'ok', ['Redis', ...versions, 'at', location].join(' ')),
+      checkResult('store', 'ok', `${products.join(' and ') || 'Redis'} at ${location}`),
       rightsResult(rights),
       ...(servers.length === 0 ? [] : [persistenceResult(servers), evictionResult(servers)]),
     ];

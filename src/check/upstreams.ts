@@ -25,7 +25,7 @@ export async function checkUpstreams({ routes }: Config): Promise<readonly Check
   const isReachable = (server: Server) => !failures.has(server);
   const hasOther = ({ config }: Server['routes'][number]) =>
     servers.some((server) => isReachable(server) && server.routes.some((route) => route.config === config));
-  return servers.map((server) => {
+  const results = servers.map((server) => {
     const place = `${server.origin}, for ${server.routes.map(({ config }) => config.path).join(', ')}`;
     const failure = failures.get(server);
     if (failure === undefined) return checkResult('upstream', 'ok', place);
@@ -34,12 +34,16 @@ export async function checkUpstreams({ routes }: Config): Promise<readonly Check
       ? checkResult('upstream', 'warning', `${detail}; the other servers are used`)
       : checkResult('upstream', 'failed', detail);
   });
+  const withoutUpstream = routes.filter(({ upstream }) => upstream === undefined).map(({ path }) => path);
+  if (withoutUpstream.length === 0) return results;
+  const detail = `none, for ${withoutUpstream.join(', ')}: only proxies that call GET /auth/check use it`;
+  return [...results, checkResult('upstream', 'ok', detail)];
 }
 
 function serversOf(routes: readonly RouteConfig[]): Server[] {
   const byConnection = new Map<string, Server>();
   for (const [at, config] of routes.entries()) {
-    for (const url of config.upstream) {
+    for (const url of config.upstream ?? []) {
       const { origin } = new URL(url);
       const key = JSON.stringify([origin, config.tls]);
       const server = byConnection.get(key) ?? { origin, routes: [] };

@@ -16,13 +16,13 @@ export type BoundedMap<Key, Value> = {
 
 /**
  * Without `isExpired` an entry stays until it is dropped. With it an expired entry is never returned, and is removed once
- * no older entry is left. `sizeOf` gives a value the same size as long as it is in the map.
+ * no older entry is left. `sizeOf` gives an entry the same size as long as it is in the map.
  */
 export function createBoundedMap<Key, Value>(options: {
   maxEntries: number;
   isExpired?: (value: Value) => boolean;
   maxSize?: number;
-  sizeOf?: (value: Value) => number;
+  sizeOf?: (value: Value, key: Key) => number;
 }): BoundedMap<Key, Value> {
   const { maxEntries, isExpired = () => false, maxSize = Infinity, sizeOf = () => 0 } = options;
   const entries = new Map<Key, Value>();
@@ -34,7 +34,7 @@ export function createBoundedMap<Key, Value>(options: {
   };
   const remove = (key: Key) => {
     const value = entries.get(key);
-    if (value !== undefined) size -= sizeOf(value);
+    if (value !== undefined) size -= sizeOf(value, key);
     entries.delete(key);
   };
   return {
@@ -42,7 +42,7 @@ export function createBoundedMap<Key, Value>(options: {
     has: (key) => get(key) !== undefined,
     set(key, value) {
       remove(key);
-      const added = sizeOf(value);
+      const added = sizeOf(value, key);
       if (added > maxSize) return;
       entries.set(key, value);
       size += added;

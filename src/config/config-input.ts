@@ -80,7 +80,7 @@ export type ConfigInput = {
    * @defaultValue `false`
    */
   allowInsecureHttp?: boolean | 'true' | 'false' | undefined;
-  /** The token server that people sign in with. */
+  /** The identity provider or token server that users sign in with. */
   provider: OidcProviderInput | Oauth2ProviderInput | CredentialsProviderInput;
   /** Sessions: where they are kept, how they are sealed and when they end. */
   session: {
@@ -133,7 +133,7 @@ export type ConfigInput = {
      */
     absoluteTimeout?: string | undefined;
     /**
-     * How many sessions one person may have at once; one more ends the oldest. `0` is no limit.
+     * How many sessions one user may have at once; one more ends the oldest. `0` is no limit.
      * @defaultValue `1000`
      */
     maxPerUser?: number | `${number}` | undefined;
@@ -146,9 +146,8 @@ export type ConfigInput = {
            */
           sameSite?: 'strict' | 'lax' | undefined;
           /**
-           * Keeps people signed in when they close the browser: the cookie then lasts until the absolute limit
-           * of its session. The limits of the session stay as they are. Leave it off where people share a
-           * computer.
+           * Keeps users signed in when they close the browser: the cookie then lasts until the absolute limit of
+           * its session. The limits of the session stay as they are. Leave it off where users share a computer.
            * @defaultValue `false`
            */
           persistent?: boolean | 'true' | 'false' | undefined;
@@ -222,7 +221,7 @@ export type ConfigInput = {
          */
         requestRouteScopes?: boolean | 'true' | 'false' | undefined;
         /**
-         * Rules that a person must meet to get a session at all, as in `routes[].require`; a session that no
+         * Rules that a user must meet to get a session at all, as in `routes[].require`; a session that no
          * longer meets them gets 403 on every route.
          * @defaultValue `[]`
          */
@@ -284,7 +283,9 @@ export type ConfigInput = {
          */
         lockTtl?: string | undefined;
         /**
-         * How many refreshes one session may cause in a minute, across all replicas.
+         * How many refreshes of one token a session may cause in a minute, across all replicas: that of its
+         * sign-in, or that of a route with `scopes` or `resource`. All tokens of a session together may cause
+         * ten times as many.
          * @defaultValue `30`
          */
         maxPerMinute?: number | `${number}` | undefined;
@@ -324,7 +325,8 @@ export type ConfigInput = {
         attemptsPerUser?: number | `${number}` | undefined;
         /**
          * Failed attempts for one user name in a minute from all addresses, except those from which the user
-         * has signed in before.
+         * has signed in before. Once it is reached, each block of addresses (IPv4 /24, IPv6 /48) still has
+         * three attempts a day.
          * @defaultValue `100`
          */
         attemptsPerUserTotal?: number | `${number}` | undefined;
@@ -339,6 +341,12 @@ export type ConfigInput = {
          * @defaultValue `120`
          */
         sessions?: number | `${number}` | undefined;
+        /**
+         * How often one address may list sessions, people and events on the admin listener in a minute; ending
+         * sessions has no limit.
+         * @defaultValue `1200`
+         */
+        admin?: number | `${number}` | undefined;
       }
     | undefined;
   /**
@@ -356,9 +364,10 @@ export type ConfigInput = {
         path: string;
         /**
          * The http(s) URL of the API, or a list of the URLs of its servers. A path in it is prepended to the
-         * path of the request. With `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.
+         * path of the request. A route of which only a proxy in `trustProxy` asks, by `GET /auth/check`, needs
+         * none. With `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.
          */
-        upstream: string | Array<string>;
+        upstream?: string | Array<string>;
         /** TLS to the upstream: a private CA, a client certificate, another server name. */
         tls?:
           | {
@@ -425,8 +434,9 @@ export type ConfigInput = {
             }
           | undefined;
         /**
-         * The access token for the upstream: `user`, the person's; `client`, one of the gateway itself by
-         * client credentials; `exchange`, one that the provider issues for the person's (RFC 8693); or `none`.
+         * The access token for the upstream: `user`, the user's; `client`, one of the gateway itself by client
+         * credentials; `exchange`, one that the provider issues in exchange for the user's (RFC 8693); or
+         * `none`.
          * @defaultValue `user`
          */
         token?: 'user' | 'client' | 'exchange' | 'none' | undefined;
@@ -448,7 +458,7 @@ export type ConfigInput = {
               /** The `requested_token_type` of the exchange (RFC 8693, section 3). */
               tokenType?: string;
               /**
-               * Who acts for the person: with `client`, the exchange also sends a token of the gateway itself as
+               * Who acts for the user: with `client`, the exchange also sends a token of the gateway itself as
                * `actor_token`.
                * @defaultValue `none`
                */
@@ -607,7 +617,7 @@ export type ConfigInput = {
                */
               headers?: Record<string, string> | undefined;
               /**
-               * A short-lived JWT about the person, signed with the first of `keys`, for upstreams that cannot check
+               * A short-lived JWT about the user, signed with the first of `keys`, for upstreams that cannot check
                * access tokens.
                */
               jwt?: {
@@ -664,7 +674,7 @@ export type ConfigInput = {
          */
         destination?: 'log' | 'off' | undefined;
         /**
-         * Whether audit lines name people by a keyed hash of issuer and subject, or by the subject.
+         * Whether audit lines name users by a keyed hash of issuer and subject, or by the subject.
          * @defaultValue `hashed`
          */
         subjects?: 'hashed' | 'plain' | undefined;
@@ -743,13 +753,13 @@ export type OidcProviderInput = {
       }
     | undefined;
   /**
-   * How people sign in: `redirect`, in this browser, or `decoupled`, also on another device, for which
+   * How users sign in: `redirect`, in this browser, or `decoupled`, also on another device, for which
    * the client must be registered. On an OpenID provider, `decoupled` is OpenID CIBA in poll mode.
    * @defaultValue `redirect`
    */
   login?: 'redirect' | 'decoupled' | undefined;
   /**
-   * The text by which people recognise a decoupled sign-in on their other device: `generated` by the
+   * The text by which users recognise a decoupled sign-in on their other device: `generated` by the
    * gateway, for the page to show; `none`; or a regular expression, from `^` to `$`, for a text that the
    * page sends. Anybody can start a sign-in, so keep a pattern too narrow for words: `^[A-Z0-9]{4,8}$`.
    * @defaultValue `generated`
@@ -848,12 +858,12 @@ export type OidcProviderInput = {
   };
   /**
    * How the provider sends the result of a sign-in: `query`, as parameters; or `jwt`, as one signed JWT
-   * (JARM). Anything else is then refused.
+   * (JARM). The gateway then rejects any other form.
    * @defaultValue `query`
    */
   responseMode?: 'query' | 'jwt' | undefined;
   /**
-   * `fapi2` refuses a configuration that is laxer than the FAPI 2.0 Security Profile; it changes no
+   * `fapi2` rejects a configuration that is laxer than the FAPI 2.0 Security Profile; it changes no
    * other key.
    * @defaultValue `none`
    */
@@ -943,21 +953,21 @@ export type Oauth2ProviderInput = {
   /** `oauth2`: an OAuth 2.0 server without discovery or ID tokens. */
   type: 'oauth2';
   /**
-   * How people sign in: `redirect`, in this browser, or `decoupled`, also on another device, for which
+   * How users sign in: `redirect`, in this browser, or `decoupled`, also on another device, for which
    * the client must be registered. On an OpenID provider, `decoupled` is OpenID CIBA in poll mode.
    * @defaultValue `redirect`
    */
   login?: 'redirect' | 'decoupled' | undefined;
   /**
-   * The text by which people recognise a decoupled sign-in on their other device: `generated` by the
+   * The text by which users recognise a decoupled sign-in on their other device: `generated` by the
    * gateway, for the page to show; `none`; or a regular expression, from `^` to `$`, for a text that the
    * page sends. Anybody can start a sign-in, so keep a pattern too narrow for words: `^[A-Z0-9]{4,8}$`.
    * @defaultValue `generated`
    */
   bindingMessage?: string | undefined;
   /**
-   * Where people sign in by redirect. Required, with `provider.tokenEndpoint`, unless `provider.login`
-   * is `decoupled`.
+   * Where users sign in by redirect. Required, with `provider.tokenEndpoint`, unless `provider.login` is
+   * `decoupled`.
    */
   authorizationEndpoint?: string;
   /** Where codes and refresh tokens are exchanged (RFC 6749, section 3.2). */
@@ -970,7 +980,7 @@ export type Oauth2ProviderInput = {
    */
   decoupledTokenEndpoint?: string;
   /**
-   * Error codes of `provider.decoupledTokenEndpoint` and what they mean while a person has not approved
+   * Error codes of `provider.decoupledTokenEndpoint` and what they mean while a user has not approved
    * yet: `authorization_pending`, `slow_down`, `access_denied` or `expired_token` (OpenID CIBA). Codes
    * with these names need no entry.
    * @defaultValue `{}`
@@ -985,9 +995,9 @@ export type Oauth2ProviderInput = {
   /** Says who signed in. It gets the access token once, at sign-in; its response holds the claims. */
   userinfoEndpoint?: string;
   /**
-   * A JSON Pointer (RFC 6901) to the person who signed in: in the response of
-   * `provider.userinfoEndpoint`, by default `/sub`. Without that endpoint it is required, and points
-   * into the token response. Its value is a text or a whole number.
+   * A JSON Pointer (RFC 6901) to the user who signed in: in the response of `provider.userinfoEndpoint`,
+   * by default `/sub`. Without that endpoint it is required, and points into the token response. Its
+   * value is a text or a whole number.
    */
   subject?: string;
   /**
@@ -1151,14 +1161,14 @@ export type CredentialsProviderInput = {
     /** JSON Pointer to the expiry of the refresh token, at which the session ends at the latest. */
     refreshExpiresAt?: string;
     /**
-     * JSON Pointer to the person who signed in, a text or a whole number. Without it, the subject follows
+     * JSON Pointer to the user who signed in, a text or a whole number. Without it, the subject follows
      * from the user name by `provider.usernameSubject`.
      */
     subject?: string;
   };
   /**
    * The subject where `provider.response.subject` is not set: `folded`, the user name in lower case and
-   * without surrounding blanks; or `exact`, for a vendor where `alice` and `Alice` are two people.
+   * without surrounding blanks; or `exact`, for a vendor where `alice` and `Alice` are two users.
    * @defaultValue `folded`
    */
   usernameSubject?: 'folded' | 'exact' | undefined;
@@ -1231,7 +1241,7 @@ export type AccessRuleInput = {
   in?: Array<string | number | boolean>;
   /** The access token has this scope. */
   scope?: string;
-  /** The person signed in at this level: the claim `acr` is this value. */
+  /** The user signed in at this level: the claim `acr` is this value. */
   acr?: string;
   /** At least one of these rules holds. */
   any?: Array<AccessRuleInput>;

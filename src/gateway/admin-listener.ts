@@ -7,6 +7,7 @@ import type { Snapshots } from '../admin/snapshot.ts';
 import { createTokenCheck } from '../admin/token-check.ts';
 import { createPseudonyms } from '../crypto/pseudonyms.ts';
 import { createClientAddress } from '../http/inbound/client-address.ts';
+import { clientNetwork } from '../http/inbound/client-network.ts';
 import { createAdminHostCheck } from '../http/inbound/host.ts';
 import { createProblems } from '../http/problem/problem.ts';
 import type { Provider } from '../provider/provider.ts';
@@ -30,6 +31,7 @@ export function createAdminListener(deps: {
   const { config, log, clock, metrics, audit, keyRing } = core;
   const { listen, token, allowedHosts } = config.admin;
   const clientAddress = createClientAddress(config.trustProxy, listen.socketPath);
+  const limitReads = shared.rateLimits.synchronous('admin', config.rateLimit.admin);
   const pseudonyms = createPseudonyms(keyRing);
   /** Tells one admin token from another, so that an auditor sees which of them a call had. */
   const actor = () =>
@@ -49,6 +51,7 @@ export function createAdminListener(deps: {
       token === undefined
         ? undefined
         : createTokenCheck({ token, clientAddress, wrongTokens: shared.wrongAdminTokens, metrics, log }),
+    limitReads: (request) => limitReads(clientNetwork(clientAddress(request))),
     callAudit: createCallAudit({ audit, clientAddress, issuer: provider.issuer, actor }),
     problems: createProblems({ secure: false, loginUrl: undefined }),
     clock,

@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import { createAttemptLimit } from '../auth/attempt-limit.ts';
+import { createAttemptLimit, RESERVED_ATTEMPTS } from '../auth/attempt-limit.ts';
 import { createBackchannelLogout } from '../auth/logout/backchannel-logout.ts';
 import { createCallback } from '../auth/callback.ts';
 import { createDecoupledCookie } from '../auth/decoupled-cookie.ts';
@@ -57,6 +57,11 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
   const attemptLimit = createAttemptLimit({
     perNetwork: rateLimits.refundable('attemptsPerUser', config.rateLimit.attemptsPerUser),
     total: rateLimits.refundable('attemptsPerUserTotal', config.rateLimit.attemptsPerUserTotal),
+    reserved: rateLimits.refundable(
+      'attemptsPerUserReserved',
+      RESERVED_ATTEMPTS.uses,
+      RESERVED_ATTEMPTS.windowMs,
+    ),
     store: backends.store,
   });
   const limitLogouts = limited('backchannelLogout');

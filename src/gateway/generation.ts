@@ -22,7 +22,7 @@ import { createHostSessions } from './host-sessions.ts';
 import { createInboundPolicies } from './inbound-policies.ts';
 import { createRequestHandlers, createRouting, type Routing } from './request-handlers.ts';
 import { createSessionServices, type SessionServices } from './session-services.ts';
-import { withRequestSpans } from './tracing.ts';
+import { withRequestSpans, withUpgradeSpans } from './tracing.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** The parts of a gateway that follow one configuration. A reload creates the next generation and swaps it in. */
@@ -122,6 +122,7 @@ export function createGenerations(deps: {
     });
     const upgrade = createUpgradePipeline({
       guard,
+      traced: (step) => withUpgradeSpans(core.tracing, isTrustedPeer, step),
       api: handlers.apiUpgrade,
       spa: handlers.spaUpgrade,
       problems,

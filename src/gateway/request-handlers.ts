@@ -124,6 +124,7 @@ export function createRequestHandlers(
     log,
   });
   const upgrades = createUpgrades({
+    tracing,
     routes,
     originPolicy,
     tokenResolver,

@@ -6,8 +6,8 @@ import { createClientTokens, type ClientTokens } from '../grants/client-tokens.t
 import { createExchangedTokens, type ExchangedTokens } from '../grants/exchanged-tokens.ts';
 import { createGrantCall } from '../grants/grant-call.ts';
 import { createTokenEndpointCall } from '../refresh/token-endpoint-call.ts';
-import { createSlidingWindow } from '../concurrency/sliding-window.ts';
 import { createTokenRefresher, type TokenRefresher } from '../refresh/token-refresher.ts';
+import { createRefreshLimit } from '../refresh/refresh-limit.ts';
 import { createRefreshSuppression } from '../refresh/refresh-suppression.ts';
 import { createSemaphore } from '../concurrency/semaphore.ts';
 import { createSessions, type Sessions } from '../sessions/service.ts';
@@ -90,7 +90,7 @@ export function createSessionServices(
       refreshes,
     }),
     breaker,
-    sessionLimit: createSlidingWindow({ perMinute: refresh.maxPerMinute, clock }),
+    refreshLimit: createRefreshLimit({ perMinute: refresh.maxPerMinute, clock }),
     suppression,
     backgroundTasks,
     ahead: refresh.ahead,
@@ -109,7 +109,7 @@ export function createSessionServices(
   });
   const grants = provider.grants && {
     grants: provider.grants,
-    callGrant: createGrantCall({ breaker, semaphore }),
+    callGrant: createGrantCall({ breaker, semaphore, metrics }),
     pauseMs: breaker.pauseMs,
     locks,
     backgroundTasks,

@@ -3,15 +3,17 @@ import type { RequestHandler } from 'express';
 import { Counter } from 'prom-client';
 import { tracesTarget } from '../config/traces-target.ts';
 import type { Config } from '../config/schema/schema.ts';
+import type { RequestContext } from '../http/inbound/request-context.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { createOtlpExporter } from '../observability/tracing/otlp-exporter.ts';
-import { createTracing, type Tracing } from '../observability/tracing/tracing.ts';
+import { createTracing, type RequestTrace, type Tracing } from '../observability/tracing/tracing.ts';
 import type { SingleFlight } from '../concurrency/single-flight.ts';
 import type { Locks } from '../redis/lock/locks.ts';
 import type { RefreshResult } from '../refresh/refresh-result.ts';
 import type { TokenEndpointCall } from '../refresh/token-endpoint-call.ts';
 import type { Sessions } from '../sessions/service.ts';
+import type { UpgradeStep } from '../upgrade-pipeline.ts';
 
 /** Undefined if the environment names no collector: then nothing of it runs. */
 export function openTracing(deps: {
@@ -46,6 +48,24 @@ export function openTracing(deps: {
   });
 }
 
+/** Begins the span of a request or an upgrade that the guard has accepted. The access log ends it. */
+type BeginSpan = (name: string, request: IncomingMessage, context: RequestContext) => RequestTrace;
+
+function spansBeginWith(tracing: Tracing, isTrustedPeer: (request: IncomingMessage) => boolean): BeginSpan {
+  return (name, request, context) => {
+    const { traceparent } = request.headers;
+    const trace = tracing.request({
+      name,
+      requestId: context.requestId,
+      traceparent: typeof traceparent === 'string' ? traceparent : undefined,
+      isTrusted: isTrustedPeer(request),
+    });
+    context.trace = trace;
+    if (trace.isSampled) context.traceId = trace.traceId;
+    return trace;
+  };
+}
+
 /** Runs what follows the guard in the span of the request. A request that the guard rejects has none. */
 export function withRequestSpans(
   tracing: Tracing | undefined,
@@ -53,31 +73,27 @@ export function withRequestSpans(
   guard: RequestHandler,
 ): RequestHandler {
   if (tracing === undefined) return guard;
+  const begin = spansBeginWith(tracing, isTrustedPeer);
   return function traceRequest(request, response, next) {
     const result: unknown = guard(request, response, () => {
       const { context } = response.locals;
       if (context === undefined) return next();
-      const { traceparent } = request.headers;
-      const trace = tracing.request({
-        requestId: context.requestId,
-        traceparent: typeof traceparent === 'string' ? traceparent : undefined,
-        isTrusted: isTrustedPeer(request),
-      });
-      context.trace = trace;
-      if (trace.isSampled) context.traceId = trace.traceId;
-      response.once('close', () =>
-        trace.end({
-          'http.request.method': request.method,
-          'http.response.status_code': response.statusCode,
-          'http.route': context.route,
-          'url.path': context.target.path,
-          'coatcheck.request_id': context.requestId,
-        }),
-      );
-      trace.run(next);
+      begin('request', request, context).run(next);
     });
     return result;
   };
+}
+
+/** Runs what follows the guard in the span of the upgrade, which ends with the response: a tunnel may be open for days. */
+export function withUpgradeSpans(
+  tracing: Tracing | undefined,
+  isTrustedPeer: (request: IncomingMessage) => boolean,
+  step: UpgradeStep,
+): UpgradeStep {
+  if (tracing === undefined) return step;
+  const begin = spansBeginWith(tracing, isTrustedPeer);
+  return (request, socket, head, context) =>
+    begin('upgrade', request, context).run(() => step(request, socket, head, context));
 }
 
 /** Spans of the session lookup, for whatever finds sessions by cookie. */

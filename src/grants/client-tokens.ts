@@ -99,7 +99,7 @@ export function createClientTokens(deps: {
   /** Asks the provider, unless another process has renewed the token; a token that may still be sent outlives a failure. */
   const request = async (target: NamedTarget, usable: AccessToken | undefined): Promise<Renewal> => {
     if (usable !== undefined && freshness(usable) === 'fresh') return { token: usable };
-    const outcome = await callGrant(() => grants.clientCredentials(target));
+    const outcome = await callGrant('client', () => grants.clientCredentials(target));
     if (outcome.kind === 'issued') {
       const token = createAccessToken(outcome);
       const lifetimeMs = token.expiresAtMs === undefined ? UNKNOWN_LIFETIME_MS : token.expiresAtMs - clock();

@@ -16,7 +16,8 @@ import {
   type RefreshResult,
 } from '../refresh/refresh-result.ts';
 import type { RefreshSuppression } from '../refresh/refresh-suppression.ts';
-import { refreshKey, type TokenRefresher } from '../refresh/token-refresher.ts';
+import { refreshKey } from '../refresh/credential.ts';
+import type { TokenRefresher } from '../refresh/token-refresher.ts';
 import type { Sessions } from '../sessions/service.ts';
 import { sessionRecord, type SessionRecord, type SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
@@ -125,7 +126,7 @@ export function createExchangedTokens(deps: {
       if (subjectToken === undefined) return unavailableFor(grantUnavailable());
       const { audience, scopes, resources, tokenType } = target;
       const actorToken = await target.actorToken?.();
-      const outcome = await callGrant(() =>
+      const outcome = await callGrant('exchange', () =>
         grants.exchange({
           audience,
           scopes,

@@ -1,33 +1,40 @@
 import type { CircuitBreaker } from '../concurrency/circuit-breaker.ts';
 import type { Semaphore } from '../concurrency/semaphore.ts';
 import { GatewayError } from '../errors.ts';
+import type { RouteToken, ServiceMetrics } from '../observability/metrics/services.ts';
 import type { GrantOutcome } from '../provider/grants/token-grants.ts';
 import { isAboutClient } from '../refresh/token-endpoint-call.ts';
 
-/** Calls the token endpoint for a route, unless the circuit breaker that all calls of it share is open. */
-export type GrantCall = (send: () => Promise<GrantOutcome>) => Promise<GrantOutcome>;
+/** Calls the token endpoint for a token of routes, unless the circuit breaker that all calls of it share is open. */
+export type GrantCall = (token: RouteToken, send: () => Promise<GrantOutcome>) => Promise<GrantOutcome>;
 
 /**
  * The breaker and the semaphore are those of the refreshes, since the endpoint is the same. A refusal of one route's
  * request does not count as a failure of it.
  */
-export function createGrantCall(deps: { breaker: CircuitBreaker; semaphore: Semaphore }): GrantCall {
-  const { breaker, semaphore } = deps;
-  const call: GrantCall = async (send) => {
+export function createGrantCall(deps: {
+  breaker: CircuitBreaker;
+  semaphore: Semaphore;
+  metrics: Pick<ServiceMetrics, 'tokenGrant'>;
+}): GrantCall {
+  const { breaker, semaphore, metrics } = deps;
+  const call: GrantCall = async (token, send) => {
     const pauseMs = breaker.pauseMs();
     if (pauseMs > 0) {
       const cause = new Error('the token endpoint keeps failing; the circuit breaker is open');
       return { kind: 'unavailable', retryAfterSeconds: pauseMs / 1000, cause };
     }
     const attempt = breaker.begin();
+    const startedAtMs = performance.now();
     const outcome = await send();
+    metrics.tokenGrant(token, outcome.kind, (performance.now() - startedAtMs) / 1000);
     const hasFailed =
       outcome.kind === 'unavailable' || (outcome.kind === 'refused' && isAboutClient(outcome.error));
     if (!hasFailed) attempt.succeeded();
     else attempt.failed(outcome.kind === 'unavailable' ? retryAfterMs(outcome) : undefined);
     return outcome;
   };
-  return (send) => semaphore.run(() => call(send));
+  return (token, send) => semaphore.run(() => call(token, send));
 }
 
 /** How long a refused request is not repeated, in milliseconds. */

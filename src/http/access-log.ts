@@ -3,7 +3,7 @@ import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { RequestContext } from './inbound/request-context.ts';
 
-/** Counts and logs one finished request. The log line never contains a query string, a header or a body. */
+/** Counts and logs one finished request, and ends its span. The log line never contains a query string, a header or a body. */
 export type AccessLog = (method: string | undefined, status: number, context: RequestContext) => void;
 
 export function createAccessLog(deps: { log: Logger; metrics: Metrics; clock: () => number }): AccessLog {
@@ -16,11 +16,23 @@ export function createAccessLog(deps: { log: Logger; metrics: Metrics; clock: ()
       { requestId, traceId, method, path: target.path, route, status, durationMs, clientAddress },
       'request',
     );
+    endSpan(method, status, context);
   };
 }
 
 /** nginx's status for a request whose client disconnected before the response started. */
-const CLIENT_CLOSED_REQUEST = 499;
+export const CLIENT_CLOSED_REQUEST = 499;
+
+/** Ends the span of a request or an upgrade, if there is one and it has not ended yet. */
+export function endSpan(method: string, status: number, context: RequestContext): void {
+  context.trace?.end({
+    'http.request.method': method,
+    'http.response.status_code': status,
+    'http.route': context.route,
+    'url.path': context.target.path,
+    'coatcheck.request_id': context.requestId,
+  });
+}
 
 /** Runs before the guard, so that requests the guard rejects are counted too. */
 export function createAccessLogMiddleware(

@@ -54,11 +54,12 @@ export async function run(loaded: LoadedConfig, { watch }: Pick<Arguments, 'watc
     stop();
   });
   try {
+    // Before the listeners: a change during the start counts as well.
+    if (watch && role !== 'worker') void watchFiles(reloading.files, reloading.reload);
     const { url, adminUrl } = await service.listening;
     if (role === 'worker') return;
     log.info({ url: adminUrl }, 'admin listening');
     log.info({ url, baseUrl: config.baseUrl }, 'gateway listening');
-    if (watch) await watchFiles(reloading.files, reloading.reload);
   } catch (error) {
     log.fatal({ err: error }, 'the gateway failed to start');
     exit(EXIT_FAILURE);

@@ -63,9 +63,9 @@ type Pseudonyms = (values: readonly string[], ownKey?: string) => readonly [stri
 const MAX_RECENT = 100;
 
 const messages: Readonly<Record<AuditEvent['event'], string>> = {
-  sign_in: 'a person signed in',
+  sign_in: 'a user signed in',
   sign_in_refused: 'a sign-in was refused',
-  sign_out: 'a person signed out',
+  sign_out: 'a user signed out',
   session_ended: 'a session ended',
   step_up_met: 'a step-up met its requirement',
   step_up_unmet: 'a step-up did not meet its requirement',

@@ -144,8 +144,9 @@ export type DecoupledLogin = {
   /** Makes the provider ask the user for approval. Throws `login_failed` with a reason, `login_denied`, or `provider_unavailable`. */
   begin(hints: DecoupledHints): Promise<DecoupledAttempt>;
   /**
-   * Polls once. Throws like {@link DecoupledLogin.begin}; the attempt may be polled again. Throws {@link UnusedTokensError}
-   * when the provider has issued tokens that cannot be used; the attempt must not be polled again.
+   * Polls once. Throws like {@link DecoupledLogin.begin}; after `provider_unavailable` the attempt may be polled again. Throws
+   * {@link UnusedTokensError} when the provider has issued tokens that cannot be used, or may have issued tokens in a response
+   * that did not arrive; the attempt must not be polled again.
    */
   poll(id: string): Promise<DecoupledOutcome>;
   /** The longest duration of a poll, in milliseconds. */

@@ -79,6 +79,7 @@ export function classifyRevocationFailure(cause: unknown): Exclude<RevocationOut
 
 /** Explains to a developer why a call of `endpoint` by openid-client 6 failed; undefined when the provider is unavailable. */
 export function explainLoginFailure(cause: unknown, endpoint = 'token endpoint'): string | undefined {
+  if (isNotSent(cause)) return undefined;
   if (cause instanceof AuthorizationResponseError) {
     return `the provider returned ${describeOAuthError(cause.error, cause.error_description)}`;
   }

@@ -10,7 +10,7 @@ import type { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { SessionBoundResponses } from './response/session-bound.ts';
 import type { Forwarder } from './forwarding/forwarder.ts';
 import { openRequestBody } from './request/body.ts';
-import type { Route, Routes } from './routes.ts';
+import { requireUpstream, type Route, type Routes } from './routes.ts';
 import { bringsToken } from './tokens/bearer-callers.ts';
 import type { Caller } from './tokens/caller.ts';
 import { explainUpstreamFailure } from './upstream/errors.ts';
@@ -47,6 +47,7 @@ export function createApi(deps: {
     const route = routes.match(context.target.path);
     if (route === undefined) return next();
     context.route = route.config.path;
+    requireUpstream(route);
     checkMethod(request, route);
     checkDestination(request);
     // A route that gets no credential of the browser has nothing that another site could misuse.

@@ -14,6 +14,8 @@ export type UpstreamServer = {
 /** A configured route, prepared for matching and forwarding. */
 export type Route = {
   readonly config: RouteConfig;
+  /** False for a route without an upstream, about which only proxies ask. */
+  readonly isForwarded: boolean;
   readonly servers: readonly [UpstreamServer, ...UpstreamServer[]];
   readonly methods: ReadonlySet<string>;
   /** The scopes and resource that the access token must cover. */
@@ -112,14 +114,25 @@ function identityFieldsOf({ identity: { headers, jwt } }: RouteConfig): string[]
   return names.map((name) => name.toLowerCase());
 }
 
+/** Stands in for a missing upstream. Nothing is sent there, and the name never resolves (RFC 6761, section 6.4). */
+const nowhere = new URL('http://none.invalid');
+
+/** Throws `not_found` for a route without an upstream. */
+export function requireUpstream({ isForwarded, config }: Route): void {
+  if (isForwarded) return;
+  throw new GatewayError('not_found', {
+    detail: `The route ${config.path} has no upstream: it is only for proxies that ask about requests.`,
+  });
+}
+
 function createRoute(config: RouteConfig, identityFields: ReadonlySet<string>): Route {
-  const [first, ...others] = config.upstream.map((url) => new URL(url));
-  if (first === undefined) throw new TypeError(`route ${config.path} has no upstream`);
+  const [first = nowhere, ...others] = (config.upstream ?? []).map((url) => new URL(url));
   const base = first.pathname.replace(/\/+$/, '');
   const prefixLength = config.stripPrefix && config.path !== '/' ? config.path.length : 0;
 
   return {
     config,
+    isForwarded: first !== nowhere,
     servers: [serverOf(first), ...others.map(serverOf)],
     methods: new Set(config.methods),
     audience: createAudience(config.scopes, config.resource),

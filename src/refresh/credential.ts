@@ -10,3 +10,8 @@ export type Credential = {
   /** The key that the token is bound to (RFC 9449); absent for a bearer token. */
   readonly dpopKey?: DpopKey | undefined;
 };
+
+/** Names a session's token for an audience. */
+export function refreshKey({ key }: Pick<SessionView, 'key'>, { id }: Audience): string {
+  return `${key} ${id}`;
+}

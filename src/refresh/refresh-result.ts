@@ -67,12 +67,16 @@ export function notGranted({ scopes, resources }: Audience, cause?: unknown): Ga
   return stepUpRequired(detail, { scopes, resources }, cause);
 }
 
-/** Errors with which the provider requires the user to sign in again (OpenID Connect Core 1.0, section 3.1.2.6). */
+/**
+ * Errors with which the provider requires the user to sign in again (OpenID Connect Core 1.0, section 3.1.2.6, and OpenID
+ * Connect Core Error Code unmet_authentication_requirements 1.0).
+ */
 const needsInteraction: ReadonlySet<string> = new Set([
   'interaction_required',
   'login_required',
   'consent_required',
   'account_selection_required',
+  'unmet_authentication_requirements',
 ]);
 
 /** An outcome of the token endpoint that brought no tokens. */

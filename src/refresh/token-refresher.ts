@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CircuitBreaker } from '../concurrency/circuit-breaker.ts';
 import type { Run, SingleFlight } from '../concurrency/single-flight.ts';
-import type { SlidingWindow } from '../concurrency/sliding-window.ts';
 import type { TaskTracker } from '../concurrency/task-tracker.ts';
 import { randomIdentifier } from '../crypto/identifier.ts';
 import { GatewayError } from '../errors.ts';
@@ -17,8 +16,9 @@ import { OUTAGE_GRACE_MS } from '../timing.ts';
 import type { Audience } from '../tokens/audience.ts';
 import { freshnessOf, type Ahead, type Freshness } from '../tokens/freshness.ts';
 import { mergeRefreshResponse } from '../tokens/token-set.ts';
-import type { Credential } from './credential.ts';
+import { refreshKey, type Credential } from './credential.ts';
 import { createIssuerCheck } from './issuer-check.ts';
+import type { RefreshLimit } from './refresh-limit.ts';
 import {
   accessTokenOf,
   createFailureSettlement,
@@ -88,8 +88,7 @@ export function createTokenRefresher(deps: {
   callTokenEndpoint: TokenEndpointCall;
   locks: Locks;
   breaker: CircuitBreaker;
-  /** `refresh.maxPerMinute` */
-  sessionLimit: SlidingWindow;
+  refreshLimit: RefreshLimit;
   suppression: RefreshSuppression;
   /** The refreshes in progress: after a reload, those of the former configuration are among them. */
   refreshes: SingleFlight<RefreshResult>;
@@ -106,7 +105,7 @@ export function createTokenRefresher(deps: {
   metrics: Metrics;
   audit: Audit;
 }): TokenRefresher {
-  const { sessions, callTokenEndpoint, locks, breaker, sessionLimit, suppression, clock, metrics } = deps;
+  const { sessions, callTokenEndpoint, locks, breaker, refreshLimit, suppression, clock, metrics } = deps;
   const { refreshes, backgroundTasks } = deps;
   const settleFailure = createFailureSettlement(deps);
   const endIfOfOtherIssuer = createIssuerCheck(deps);
@@ -188,7 +187,7 @@ export function createTokenRefresher(deps: {
     // The limit bounds loops: the first token of an audience is no repetition, however many audiences there are. And it counts
     // only refreshes that may reach the provider.
     const isCounted = !isFirstToken(record, audience) && breaker.pauseMs() === 0;
-    const retryInMs = isCounted ? sessionLimit.take(record.key, record.data.renewedAtMs) : 0;
+    const retryInMs = isCounted ? refreshLimit.take(record, audience) : 0;
     if (retryInMs === 0) return undefined;
     const detail = 'This session has refreshed its token too often. Try again later.';
     return throttledBy('session_limit', detail, retryInMs);
@@ -280,10 +279,9 @@ export function createTokenRefresher(deps: {
       tokens,
       claims: outcome.claims ?? data.claims,
       refusedAtMs: rejections,
-      renewedAtMs: [
-        ...sessionLimit.recent(data.renewedAtMs),
-        ...(isFirstToken(record, audience) ? [] : [outcome.sentAtMs]),
-      ],
+      renewals: isFirstToken(record, audience)
+        ? refreshLimit.renewals(data)
+        : refreshLimit.renewalsWith(data, audience, outcome.sentAtMs),
     });
     switch (written.result) {
       case 'replaced':
@@ -338,7 +336,7 @@ export function createTokenRefresher(deps: {
     },
 
     async withoutRefresh(key, run) {
-      const lease = await locks.acquire(key, Date.now() + deps.lockWaitMs);
+      const lease = await locks.acquire(key, Date.now() + deps.waitMs);
       if (lease === undefined) {
         const detail = 'Another process refreshes the token. Try again.';
         throw new GatewayError('provider_unavailable', { detail, retryAfterSeconds: 1, throttle: 'lock' });
@@ -373,9 +371,4 @@ function isOutage({ code, options }: GatewayError): boolean {
 
 function isFirstToken(session: SessionView, audience: Audience): boolean {
   return accessTokenOf(session, audience) === undefined;
-}
-
-/** The single-flight key of a refresh. */
-export function refreshKey(session: SessionView, audience: Audience): string {
-  return `${session.key} ${audience.id}`;
 }

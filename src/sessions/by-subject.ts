@@ -32,8 +32,14 @@ export type LogoutScope =
 
 type Matches = (record: SessionRecord) => boolean;
 
-/** How many sessions are ended at once, so that an owner with many sessions does not delay other requests. */
-const ENDED_AT_ONCE = 50;
+/** How many sessions one read returns to end them. */
+const READ_AT_ONCE = 50;
+
+/**
+ * How many sessions are ended at once: other requests wait for so many to be decrypted, deleted and revoked in one iteration of the
+ * event loop.
+ */
+const ENDED_AT_ONCE = 20;
 
 /** How many pages one call of `list` reads at most, to fill its own page in spite of sessions that have ended. */
 const PAGES_PER_LIST = 5;
@@ -62,14 +68,26 @@ export function createSessionsBySubject(deps: {
     return { records: live.toSorted((a, b) => a.data.createdAtMs - b.data.createdAtMs), next };
   };
 
+  /** Returns how many of these sessions existed. */
+  const endEach = async (keys: readonly string[], reason: EndReason): Promise<number> => {
+    let ended = 0;
+    for (let at = 0; at < keys.length; at += ENDED_AT_ONCE) {
+      const endings = await Promise.all(keys.slice(at, at + ENDED_AT_ONCE).map((key) => end(key, reason)));
+      ended += endings.filter((ending) => ending !== undefined).length;
+    }
+    return ended;
+  };
+
   const endOf: SessionsBySubject['endOf'] = async (owner, reason, matches = () => true) => {
     let ended = 0;
     let next: Position | undefined;
     do {
-      const page = await store.page(owner, ENDED_AT_ONCE, next);
+      const page = await store.page(owner, READ_AT_ONCE, next);
       const matching = page.records.filter((record) => isLive(record) && matches(record));
-      const endings = await Promise.all(matching.map(({ key }) => end(key, reason)));
-      ended += endings.filter((ending) => ending !== undefined).length;
+      ended += await endEach(
+        matching.map(({ key }) => key),
+        reason,
+      );
       next = page.next;
     } while (next !== undefined);
     return ended;
@@ -107,10 +125,7 @@ export function createSessionsBySubject(deps: {
       if (maxPerUser === 0 || (await store.count(owner)) <= maxPerUser) return;
       // Of concurrent sign-ins, the last one lists every session; all use the same order, so they agree on which to keep.
       const keys = await store.keys(owner);
-      const surplus = keys.slice(0, Math.max(0, keys.length - maxPerUser));
-      for (let at = 0; at < surplus.length; at += ENDED_AT_ONCE) {
-        await Promise.all(surplus.slice(at, at + ENDED_AT_ONCE).map((key) => end(key, 'limit')));
-      }
+      await endEach(keys.slice(0, Math.max(0, keys.length - maxPerUser)), 'limit');
     },
   };
 }

@@ -32,8 +32,8 @@ export type SessionData = {
   readonly ticketKeyId?: number | undefined;
   /** What step-ups brought; the next one asks for it again. */
   readonly steppedUp?: SteppedUp | undefined;
-  /** The token refreshes of the last minute: `refresh.maxPerMinute` counts across all processes. */
-  readonly renewedAtMs?: readonly number[] | undefined;
+  /** The token refreshes of the last minute by audience: `refresh.maxPerMinute` counts across all processes. */
+  readonly renewals?: Readonly<Record<string, readonly number[]>> | undefined;
   /** When, in the last minute, an upstream rejected a token that had just been refreshed. */
   readonly refusedAtMs?: readonly number[] | undefined;
 };

@@ -36,9 +36,12 @@ const absent: TicketReading = { kind: 'absent' };
 const invalid: TicketReading = { kind: 'invalid' };
 const conflict: TicketReading = { kind: 'conflict' };
 
+/** How much memory the cache of opened seals takes for each of them, in bytes: a seal has about 290 characters. */
+const BYTES_PER_SEAL = 512;
+
 /**
  * Tickets sealed by iron-session. Opening a seal costs more than the rest of a request (two PBKDF2 and an HMAC in the
- * thread pool), so memory keeps the keys of up to `remembered` opened seals.
+ * thread pool), so memory keeps the keys of up to `remembered` opened seals, of 512 bytes each on average.
  */
 export function createTickets(deps: {
   seals: SealedCookies;
@@ -51,7 +54,11 @@ export function createTickets(deps: {
   const { seals, secure, sameSite, persistent, remembered } = deps;
   const name = cookieName('coatcheck', secure);
   const attributes: CookieAttributes = { secure, sameSite };
-  const opened = createBoundedMap<string, TicketReading>({ maxEntries: remembered });
+  const opened = createBoundedMap<string, TicketReading>({
+    maxEntries: remembered,
+    maxSize: remembered * BYTES_PER_SEAL,
+    sizeOf: (_reading, seal) => seal.length,
+  });
   /** How often the secrets have changed. */
   let epoch = 0;
 

@@ -160,7 +160,7 @@ provider:
   clientSecret: canary://client-secret
 session:
   store: redis+sentinel://user:canary-password@one.example.com,two.example.com/mymaster
-  secrets: ["\${SECRET}", canary-second-secret-of-the-two-xyz]
+  secrets: ["\${SECRET}", canary-second-secret-Lc9hVx4MtQ7rZk2W]
 routes:
   - path: /api
     upstream: https://api.example.com
@@ -301,7 +301,7 @@ describe('--check', () => {
     expect(result).toMatchObject({ code: 0, stderr: '' });
     expect(printed(result).filter((line) => !line.startsWith('ok       '))).toEqual([
       'warning  scopes         profile, email, offline_access not announced; some providers then reject the sign-in',
-      'warning  logout         no endpoint, and no provider.logoutUrl: people stay signed in at the provider',
+      'warning  logout         no endpoint, and no provider.logoutUrl: users stay signed in at the provider',
     ]);
   });
 

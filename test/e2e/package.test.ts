@@ -126,7 +126,7 @@ describe('the server of the documentation', () => {
       return text.replace(theirs, mine);
     }, stripTypeScriptTypes(snippet));
     await writeFile(join(ours.folder, 'snippet.js'), source);
-    const env = { CLIENT_SECRET: secret, SESSION_SECRET: 'a secret of thirty-two characters' };
+    const env = { CLIENT_SECRET: secret, SESSION_SECRET: 'a-secret-Qy7nTf3WbK9xRd5ZmV2jHp8c' };
     const server = startChildProcess(process.execPath, [join(ours.folder, 'snippet.js')], { env });
     provider.client.redirectUris.push(`${url}/auth/callback`);
     const ready = () => fetch(`http://127.0.0.1:${adminPort}/readyz`).then(({ status }) => status, String);

@@ -276,7 +276,7 @@ listen: 127.0.0.1:${port}
 admin: { listen: '127.0.0.1:0' }
 workers: 2
 provider: { type: oidc, issuer: '${fixture.provider.issuer}', clientId: web, clientSecret: secret }
-session: { store: '${fixture.redis.url}', secrets: ['a-secret-of-at-least-32-characters'] }
+session: { store: '${fixture.redis.url}', secrets: ['a-secret-Qy7nTf3WbK9xRd5ZmV2jHp8c'] }
 `);
   taken.close();
   expect(code).toBe(1);

@@ -8,7 +8,7 @@ import { extent } from '../../testkit/fuzz.ts';
 import { schemaKeys } from '../unit/config/schema-keys.ts';
 import { gadgets, mutated, wordOf } from './support/mutation.ts';
 
-const SECRET = 'canary-secret-that-no-problem-may-show';
+const SECRET = 'canary-secret-Rf2kZw7QmX5tVn9JbL4y';
 const reference = readFileSync(new URL('../../config/reference.yaml', import.meta.url), 'utf8');
 /** The reference without its comments, and each section of it alone: less to read, and more of it meets a change. */
 const plain = reference.replace(/^ *#.*\n/gm, '').replace(/\n{2,}/g, '\n');
@@ -142,7 +142,7 @@ describe('a fuzzed configuration', () => {
     const base = () => ({
       baseUrl: 'https://app.example.com',
       provider: { type: 'oidc', issuer: 'https://login.example.com', clientId: 'web', clientSecret: 'x' },
-      session: { secrets: ['a-session-secret-of-32-characters'] },
+      session: { secrets: ['a-session-secret-Wd8kPz4RmX7vNq2TbL6h'] },
       routes: [{ path: '/api', upstream: 'https://api.example.com' }],
     });
     const leaf = fc.oneof(

@@ -71,7 +71,7 @@ describe.each(documents)('%s', (path) => {
   )('contains an example that is a valid configuration: %#', (yaml) => {
     const variables = Array.from(yaml.matchAll(/\$\{(\w+)\}/g), ([, name = '']) => [
       name,
-      'a stub for the variables of an example',
+      'stub-of-an-example-tG7bQx4ZwM9kVn2R',
     ]);
     const readFile = (file: string) => (file === 'coatcheck.yaml' ? yaml : 'stub');
     expect(
@@ -239,6 +239,7 @@ async function ownMetrics(): Promise<[string, string, string[]][]> {
   metrics.upstream401('passed');
   metrics.sessionEnded('logout');
   metrics.storeError('load');
+  metrics.tokenGrant('client', 'issued', 1);
   metrics.storeOperation('load', 1);
   metrics.upstreamResponse('/api', 1);
   metrics.rateLimited('login');

@@ -50,8 +50,8 @@ export type ClusterOnStore = {
   readonly members: readonly Member[];
   /** The running process at this index, in the order of start. */
   member(at: number): Member;
-  /** Starts one more process. */
-  add(): Promise<Member>;
+  /** Starts one more process, with keys of the configuration that differ from those of the others. */
+  add(changes?: Record<string, unknown>): Promise<Member>;
   /** Kills a process with SIGKILL, and settles when it has ended. */
   kill(member: Member): Promise<void>;
   /** Kills the supervisor of a process with workers, and settles when the last worker has ended by itself. */
@@ -139,7 +139,7 @@ export async function openClusterOn(store: string, options: ClusterOptions): Pro
   const agent = new Agent({ keepAlive: true });
   const members: { program: Program; isServing: boolean }[] = [];
 
-  const add = async () => {
+  const add = async (changes: Record<string, unknown> = {}) => {
     const program = await startProgram({
       provider,
       upstream,
@@ -151,7 +151,7 @@ export async function openClusterOn(store: string, options: ClusterOptions): Pro
           provider: { timeout: REFRESH.timeout },
           log: { level: 'info' },
         },
-        options.config ?? {},
+        merged(options.config ?? {}, changes),
       ),
     });
     const member = { program, isServing: true };
@@ -214,7 +214,7 @@ export async function openClusterOn(store: string, options: ClusterOptions): Pro
   };
 
   try {
-    await Promise.all(Array.from({ length: options.size }, add));
+    await Promise.all(Array.from({ length: options.size }, () => add()));
   } catch (error) {
     await Promise.all([provider.close(), upstream.close()]);
     throw error;

@@ -11,7 +11,7 @@ export type GatewayParts = {
 };
 
 /** The secret that seals cookies and sessions; the marker lets a test search for it. */
-export const SESSION_SECRET = 'canary-session-secret-of-the-tests';
+export const SESSION_SECRET = 'canary-session-secret-Zk3vQ9xT7mLw2RbY';
 
 /**
  * A configuration with the keys of the file, for a gateway at `baseUrl` that binds to `listen`.

@@ -19,7 +19,7 @@ type Candidate = { readonly signIn: SignIn; readonly session: SessionData; reado
 export function findUnmet(required: StepUpRequirement, candidate: Candidate): string | undefined {
   const { signIn, session } = candidate;
   if (signIn.issuer !== session.issuer || signIn.subject !== session.subject)
-    return 'another person has signed in';
+    return 'another user has signed in';
   const { acr } = signIn.claims;
   if (required.acrValues.length > 0 && !(typeof acr === 'string' && required.acrValues.includes(acr)))
     return '"acr" is not one of the required values';

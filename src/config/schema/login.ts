@@ -69,7 +69,7 @@ export const loginSchema = section({
     .prefault([])
     .meta({
       description:
-        'Rules that a person must meet to get a session at all, as in `routes[].require`; a session that no longer meets them gets 403 on every route.',
+        'Rules that a user must meet to get a session at all, as in `routes[].require`; a session that no longer meets them gets 403 on every route.',
       see: '[Access](access.md)',
       example: [{ claim: '/email', endsWith: '@acme.example' }],
     }),

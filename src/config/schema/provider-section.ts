@@ -71,5 +71,5 @@ export function providerSection([first, ...rest]: ProviderSectionKinds) {
           ? `expected ${types}`
           : `expected a mapping with a type (${types}) and the keys of that type`,
     })
-    .meta({ description: 'The token server that people sign in with.' });
+    .meta({ description: 'The identity provider or token server that users sign in with.' });
 }

@@ -24,6 +24,8 @@ export const rateLimitSchema = section({
   attemptsPerUserTotal: perMinute().prefault(100).meta({
     description:
       'Failed attempts for one user name in a minute from all addresses, except those from which the user has signed in before.',
+    details:
+      'Once it is reached, each block of addresses (IPv4 /24, IPv6 /48) still has three attempts a day.',
   }),
   backchannelLogout: perMinute().prefault(6_000).meta({
     description:
@@ -32,6 +34,10 @@ export const rateLimitSchema = section({
   }),
   sessions: perMinute().prefault(120).meta({
     description: 'How often one user may list or end their own sessions in a minute.',
+  }),
+  admin: perMinute().prefault(1_200).meta({
+    description:
+      'How often one address may list sessions, people and events on the admin listener in a minute; ending sessions has no limit.',
   }),
 }).meta({
   description:

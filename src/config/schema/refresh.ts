@@ -33,7 +33,8 @@ export const refreshSchema = section({
       'How long the lock of a session lasts unless it is renewed. Must be longer than `refresh.timeout`.',
   }),
   maxPerMinute: integer({ min: 1 }).prefault(30).meta({
-    description: 'How many refreshes one session may cause in a minute, across all replicas.',
+    description:
+      'How many refreshes of one token a session may cause in a minute, across all replicas: that of its sign-in, or that of a route with `scopes` or `resource`. All tokens of a session together may cause ten times as many.',
   }),
   maxConcurrent: integer({ min: 1 }).prefault(32).meta({
     description: 'How many refreshes one process may have in flight at once.',

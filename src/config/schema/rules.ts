@@ -58,6 +58,7 @@ const rules: readonly Rule[] = [
   separateListeners,
   distinctPaths,
   routesBesideLogin,
+  routesWithoutUpstream,
   checkedParameters,
   routeAccess,
 ];
@@ -103,6 +104,20 @@ function* oneAccessToken({ routes }: Config, { isValid, kind }: RuleContext): It
       if (!isValid('routes', index, key) || route[key].length === 0) continue;
       yield { path: ['routes', index, key], message };
     }
+  }
+}
+
+/** Only a proxy can use a route without an upstream. */
+function* routesWithoutUpstream(
+  { routes, trustProxy }: Config,
+  { isValid }: RuleContext,
+): Iterable<ConfigIssue> {
+  if (!isValid('routes', -1) || !isValid('trustProxy') || trustProxy.length > 0) return;
+  const message =
+    'expected an http(s) URL; only a route for GET /auth/check can do without, which needs the proxy in trustProxy';
+  for (const [index, route] of routes.entries()) {
+    if (isValid('routes', index, 'upstream') && route.upstream === undefined)
+      yield { path: ['routes', index, 'upstream'], message };
   }
 }
 

@@ -44,7 +44,7 @@ export const sessionSchema = section({
     description: 'A session ends this long after sign-in, used or not; at most `365d`.',
   }),
   maxPerUser: integer({ min: 0 }).prefault(1_000).meta({
-    description: 'How many sessions one person may have at once; one more ends the oldest. `0` is no limit.',
+    description: 'How many sessions one user may have at once; one more ends the oldest. `0` is no limit.',
   }),
   cookie: section({
     sameSite: oneOf(['strict', 'lax']).prefault('strict').meta({
@@ -52,8 +52,8 @@ export const sessionSchema = section({
     }),
     persistent: flag().prefault(false).meta({
       description:
-        'Keeps people signed in when they close the browser: the cookie then lasts until the absolute limit of its session.',
-      details: 'The limits of the session stay as they are. Leave it off where people share a computer.',
+        'Keeps users signed in when they close the browser: the cookie then lasts until the absolute limit of its session.',
+      details: 'The limits of the session stay as they are. Leave it off where users share a computer.',
     }),
   })
     .prefault({})

@@ -16,3 +16,12 @@ export function clientNetwork(address: string): string {
     .map((group) => Number.parseInt(group, 16).toString(16));
   return `${network.join(':')}::/64`;
 }
+
+/**
+ * The block of addresses around a client network: the /24 of an IPv4 address, the /48 of an IPv6 network. One customer of a
+ * hosting provider often has as many addresses.
+ */
+export function networkBlock(network: string): string {
+  if (isIP(network) === 4) return `${network.split('.').slice(0, 3).join('.')}.0/24`;
+  return network.endsWith('::/64') ? `${network.split(':').slice(0, 3).join(':')}::/48` : network;
+}

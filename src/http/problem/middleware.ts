@@ -87,7 +87,7 @@ export function createProblemLog(log: Logger, metrics?: RefusalMetrics): Problem
     if (metrics !== undefined && error instanceof GatewayError) countRefusal(error, metrics);
     if (!(error instanceof GatewayError)) log.error({ requestId, err: error }, 'unexpected error');
     else if (error.status >= 500) logServerError(error, requestId);
-    else if (error.code === 'login_failed') {
+    else if (error.options.reason !== undefined) {
       log.warn({ requestId, reason: error.options.reason, err: error.options.cause }, 'login failed');
     } else log.debug({ requestId, code: error.code, detail: error.options.detail }, 'request rejected');
   };

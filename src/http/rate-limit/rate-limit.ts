@@ -27,8 +27,8 @@ export type RefundableLimit = {
 export type RateLimits = {
   /** A limit that is exact across all processes: each use is a Redis call. */
   synchronous(name: string, perMinute: number): RateLimit;
-  /** The same, with a way to take a use back. */
-  refundable(name: string, perMinute: number): RefundableLimit;
+  /** The same, with a way to take a use back; `windowMs` replaces the minute. */
+  refundable(name: string, uses: number, windowMs?: number): RefundableLimit;
   /**
    * A limit that never waits for Redis: it is exact within one process, and processes report their counts ten times a
    * second. Uses beyond the shared limit in between still count and shorten the budget that follows.
@@ -59,17 +59,17 @@ export function createRateLimits(deps: {
   let pausedUntilMs = 0;
 
   /** By name: a reload creates the same limits again, and their counts go on unless their size has changed. */
-  const counters = new Map<string, { perMinute: number; counter: ReturnType<typeof createCounter> }>();
-  const counterOf = (name: string, perMinute: number) => {
+  const counters = new Map<string, { uses: number; counter: ReturnType<typeof createCounter> }>();
+  const counterOf = (name: string, uses: number, windowMs = MINUTE_MS) => {
     const existing = counters.get(name);
-    if (existing?.perMinute === perMinute) return existing.counter;
-    const counter = createCounter(name, perMinute);
-    counters.set(name, { perMinute, counter });
+    if (existing?.uses === uses) return existing.counter;
+    const counter = createCounter(name, uses, windowMs);
+    counters.set(name, { uses, counter });
     return counter;
   };
-  const createCounter = (name: string, perMinute: number) => {
-    const costMs = Math.round(MINUTE_MS / perMinute);
-    const sizeMs = perMinute * costMs;
+  const createCounter = (name: string, uses: number, windowMs: number) => {
+    const costMs = Math.round(windowMs / uses);
+    const sizeMs = uses * costMs;
     return {
       costMs,
       sizeMs,
@@ -85,9 +85,9 @@ export function createRateLimits(deps: {
     };
   };
 
-  const refundable: RateLimits['refundable'] = (name, perMinute) => {
-    if (perMinute === 0) return { take: unlimited, giveBack: unlimited };
-    const { buckets, addShared, costMs, sizeMs } = counterOf(name, perMinute);
+  const refundable: RateLimits['refundable'] = (name, uses, windowMs) => {
+    if (uses === 0) return { take: unlimited, giveBack: unlimited };
+    const { buckets, addShared, costMs, sizeMs } = counterOf(name, uses, windowMs);
     return {
       async take(subject) {
         throwIfLimited(buckets.tryTake(subject), name);

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { VERSION } from '../../version.ts';
-import { cachedByLabels } from './children.ts';
+import { cachedByLabels, SECONDS_BUCKETS } from './children.ts';
 
 /** A circuit breaker; `route` for one that each route has. */
 export type BreakerState = {
@@ -9,8 +9,13 @@ export type BreakerState = {
   readonly isOpen: boolean;
 };
 
+/** A token that the provider issues for a route, as in `routes[].token`. */
+export type RouteToken = 'client' | 'exchange';
+
 /** Metrics of what the gateway depends on, and of its configuration. */
 export type ServiceMetrics = {
+  /** Counts a request for the token of a route, and its time. */
+  tokenGrant(token: RouteToken, outcome: TokenGrantOutcome, seconds: number): void;
   /** The time of one operation on the store, and whether it failed. */
   storeOperation(op: string, seconds: number): void;
   storeError(op: string): void;
@@ -20,6 +25,8 @@ export type ServiceMetrics = {
   providerUp(up: 0 | 1): void;
   storeUp(up: 0 | 1): void;
 };
+
+type TokenGrantOutcome = 'issued' | 'refused' | 'invalid' | 'unavailable';
 
 /** Redis answers within a millisecond, or something is wrong. */
 const STORE_BUCKETS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
@@ -59,6 +66,19 @@ export function createServiceMetrics(
       if (count === undefined) this.remove();
       else this.set(count);
     },
+  });
+  const tokenGrants = new Counter({
+    name: 'coatcheck_token_grants_total',
+    help: 'Requests to the provider for tokens of routes, by token: client, exchange; and by outcome: issued, refused, invalid (no usable token in the response), unavailable.',
+    labelNames: ['token', 'outcome'],
+    registers,
+  });
+  const tokenGrantSeconds = new Histogram({
+    name: 'coatcheck_token_grant_duration_seconds',
+    help: 'Duration of requests to the provider for tokens of routes.',
+    labelNames: ['token'],
+    buckets: SECONDS_BUCKETS,
+    registers,
   });
   const wrongAdminTokens = new Counter({
     name: 'coatcheck_admin_wrong_tokens_total',
@@ -114,6 +134,10 @@ export function createServiceMetrics(
   const timeStore = cachedByLabels((op) => storeSeconds.labels(op));
 
   return {
+    tokenGrant(token, outcome, seconds) {
+      tokenGrants.inc({ token, outcome });
+      tokenGrantSeconds.observe({ token }, seconds);
+    },
     storeOperation: (op, seconds) => timeStore(op).observe(seconds),
     storeError: (op) => storeErrors.inc({ op }),
     wrongAdminToken: () => wrongAdminTokens.inc(),

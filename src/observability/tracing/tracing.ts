@@ -26,6 +26,7 @@ export type Span = {
 
 /** The request that a trace begins with. */
 export type TracedRequest = {
+  readonly name: string;
   /** Names the trace, if it begins here: 32 hexadecimal digits, with or without dashes. */
   readonly requestId: string;
   readonly traceparent: string | undefined;
@@ -50,7 +51,8 @@ export type RequestTrace = {
   readonly traceId: string;
   readonly isSampled: boolean;
   readonly traceparent: string;
-  run(handle: () => void): void;
+  run<Result>(handle: () => Result): Result;
+  /** Ends the span. Only the first call counts. */
   end(attributes: SpanAttributes): void;
 };
 
@@ -95,7 +97,7 @@ export function createTracing(deps: { exporter: SpanExporter; sampleRatio: () =>
   };
 
   return {
-    request({ requestId, traceparent, isTrusted }) {
+    request({ name, requestId, traceparent, isTrusted }) {
       const parent = isTrusted ? readTraceparent(traceparent) : undefined;
       const traceId = parent?.traceId ?? requestId.replaceAll('-', '');
       const isSampled = sampleRatio() > 0 && (parent?.isSampled ?? isInSample(traceId));
@@ -109,13 +111,16 @@ export function createTracing(deps: { exporter: SpanExporter; sampleRatio: () =>
           end: () => undefined,
         };
       }
-      const { recorded, end } = begin('request', 'server', traceId, parent?.spanId);
+      const { recorded, end } = begin(name, 'server', traceId, parent?.spanId);
+      let hasEnded = false;
       return {
         traceId,
         isSampled: true,
         run: (handle) => storage.run(recorded, handle),
         traceparent: recorded.traceparent,
         end(attributes) {
+          if (hasEnded) return;
+          hasEnded = true;
           recorded.set(attributes);
           end((attributes['http.response.status_code'] ?? 0) >= 500);
         },

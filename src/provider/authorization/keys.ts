@@ -25,12 +25,12 @@ export const authorizationKeys = {
     }),
   responseMode: oneOf(['query', 'jwt']).prefault('query').meta({
     description:
-      'How the provider sends the result of a sign-in: `query`, as parameters; or `jwt`, as one signed JWT (JARM). Anything else is then refused.',
+      'How the provider sends the result of a sign-in: `query`, as parameters; or `jwt`, as one signed JWT (JARM). The gateway then rejects any other form.',
     see: '[Signed responses](fapi.md#signed-responses)',
   }),
   profile: oneOf(['none', 'fapi2']).prefault('none').meta({
     description:
-      '`fapi2` refuses a configuration that is laxer than the FAPI 2.0 Security Profile; it changes no other key.',
+      '`fapi2` rejects a configuration that is laxer than the FAPI 2.0 Security Profile; it changes no other key.',
     see: '[The profile](fapi.md#the-profile)',
   }),
 };

@@ -27,7 +27,9 @@ export type AccessTokenVerifier = {
 const CLOCK_TOLERANCE_SECONDS = 30;
 /** How long a verified token is not verified again, in milliseconds. */
 const REMEMBERED_MS = 60_000;
+/** How many verified tokens are remembered, and their maximum size in bytes. */
 const MAX_REMEMBERED = 1_000;
+const MAX_BYTES = 4 * 1024 * 1024;
 
 /** Types of access tokens; RFC 9068, section 4, requires the first, and many providers send the second. */
 const types: ReadonlySet<string | undefined> = new Set(['at+jwt', 'jwt']);
@@ -35,7 +37,13 @@ const types: ReadonlySet<string | undefined> = new Set(['at+jwt', 'jwt']);
 /** Claims that only ID tokens and logout tokens have. */
 const foreignClaims = ['nonce', 'at_hash', 'c_hash', 's_hash', 'events'] as const;
 
-type Remembered = { readonly claims: JWTPayload; readonly untilMs: number; readonly expiresAtMs: number };
+type Remembered = {
+  readonly claims: JWTPayload;
+  readonly untilMs: number;
+  readonly expiresAtMs: number;
+  /** The size of the token that the claims are from. */
+  readonly bytes: number;
+};
 
 export function createAccessTokenVerifier(deps: {
   fetch: CustomFetch;
@@ -51,6 +59,8 @@ export function createAccessTokenVerifier(deps: {
   };
   const remembered = createBoundedMap<string, Remembered>({
     maxEntries: MAX_REMEMBERED,
+    maxSize: MAX_BYTES,
+    sizeOf: ({ bytes }) => bytes,
     isExpired: ({ untilMs }) => untilMs <= clock(),
   });
 
@@ -77,7 +87,7 @@ export function createAccessTokenVerifier(deps: {
       // One token may be valid on one route and not on another.
       const name = hashIdentifier('bearer', JSON.stringify([token, accepted.audience, accepted.issuers]));
       const known = remembered.get(name);
-      if (known !== undefined) return { kind: 'valid', ...known };
+      if (known !== undefined) return { kind: 'valid', claims: known.claims, expiresAtMs: known.expiresAtMs };
       try {
         const verdict = await verifySignature(token, accepted);
         if (verdict.kind === 'valid') {
@@ -85,6 +95,7 @@ export function createAccessTokenVerifier(deps: {
           remembered.set(name, {
             claims,
             expiresAtMs,
+            bytes: token.length,
             untilMs: Math.min(clock() + REMEMBERED_MS, expiresAtMs),
           });
         }

@@ -20,14 +20,14 @@ const parameterName = () =>
 /** How users sign in at a provider that also supports approval on another device. */
 export const loginKey = oneOf(['redirect', 'decoupled']).prefault('redirect').meta({
   description:
-    'How people sign in: `redirect`, in this browser, or `decoupled`, also on another device, for which the client must be registered.',
+    'How users sign in: `redirect`, in this browser, or `decoupled`, also on another device, for which the client must be registered.',
   details: 'On an OpenID provider, `decoupled` is OpenID CIBA in poll mode.',
   see: '[`POST /auth/decoupled`](endpoints.md#post-authdecoupled)',
 });
 
 export const bindingMessageKey = bindingMessageSource().prefault('generated').meta({
   description:
-    'The text by which people recognise a decoupled sign-in on their other device: `generated` by the gateway, for the page to show; `none`; or a regular expression, from `^` to `$`, for a text that the page sends.',
+    'The text by which users recognise a decoupled sign-in on their other device: `generated` by the gateway, for the page to show; `none`; or a regular expression, from `^` to `$`, for a text that the page sends.',
   details: 'Anybody can start a sign-in, so keep a pattern too narrow for words: `^[A-Z0-9]{4,8}$`.',
   see: '[`POST /auth/decoupled`](endpoints.md#post-authdecoupled)',
 });

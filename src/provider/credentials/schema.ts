@@ -71,7 +71,7 @@ export const credentialsSchema = section({
     }),
     subject: jsonPointer().exactOptional().meta({
       description:
-        'JSON Pointer to the person who signed in, a text or a whole number. Without it, the subject follows from the user name by `provider.usernameSubject`.',
+        'JSON Pointer to the user who signed in, a text or a whole number. Without it, the subject follows from the user name by `provider.usernameSubject`.',
       example: '/user/id',
     }),
   }).meta({
@@ -79,7 +79,7 @@ export const credentialsSchema = section({
   }),
   usernameSubject: oneOf(['folded', 'exact']).prefault('folded').meta({
     description:
-      'The subject where `provider.response.subject` is not set: `folded`, the user name in lower case and without surrounding blanks; or `exact`, for a vendor where `alice` and `Alice` are two people.',
+      'The subject where `provider.response.subject` is not set: `folded`, the user name in lower case and without surrounding blanks; or `exact`, for a vendor where `alice` and `Alice` are two users.',
   }),
   logout: jsonCall(['refreshToken'], {
     section: 'The call that ends the tokens of a session, at sign-out and whenever a session ends.',

@@ -10,6 +10,7 @@ import { withTimeout } from '../../concurrency/with-timeout.ts';
 import type { SignBackchannelRequest } from '../authorization/backchannel-request.ts';
 import type { DpopHandles } from '../dpop/handles.ts';
 import { loginFailure, loginRefused, providerUnavailable } from '../login-failure.ts';
+import { classifyRefreshFailure } from '../refusal.ts';
 import { UnusedTokensError, type DecoupledLogin, type DecoupledOutcome, type SignIn } from '../provider.ts';
 import { readTokenResponse } from '../token-response.ts';
 
@@ -36,7 +37,10 @@ const DEFAULT_INTERVAL_SECONDS = 5;
  * `pollBackchannelAuthenticationGrant` of openid-client 6 polls to the end, which would bind the sign-in to this process.
  */
 export function createDecoupledLogin(deps: {
-  /** Calls its `backchannel_authentication_endpoint`, which messages call `endpoint`, and its `token_endpoint`. */
+  /**
+   * Calls its `backchannel_authentication_endpoint`, which messages call `endpoint`, and its `token_endpoint`. Its fetch must
+   * tell which requests were not sent.
+   */
   client: () => Promise<Configuration>;
   endpoint: string;
   /** Parameters of every authentication request in addition to those from the page. */
@@ -118,20 +122,20 @@ export function createDecoupledLogin(deps: {
       const sentAtMs = clock();
       // Each poll has a key of its own: the one that brings tokens binds them.
       const dpopKey = dpop?.createKey()?.secret;
+      let json: Readonly<Record<string, unknown>>;
       try {
-        const json = await genericGrantRequest(
-          config,
-          grant.type,
-          { [grant.parameter]: id },
-          dpop?.of(config, dpopKey),
-        );
-        const leftMs = maxPollMs - (performance.now() - startedAtMs);
-        return { kind: 'signed_in', signIn: await readInTime(json, sentAtMs, dpopKey, leftMs) };
+        const parameters = { [grant.parameter]: id };
+        json = await genericGrantRequest(config, grant.type, parameters, dpop?.of(config, dpopKey));
       } catch (cause) {
         const outcome = outcomeOf(cause, pollErrors);
         if (outcome !== undefined) return outcome;
-        throw loginFailure(cause);
+        const failure = loginFailure(cause);
+        // Without a response that says otherwise, the provider may have issued tokens for the code.
+        const maySendAgain = classifyRefreshFailure(cause).kind === 'transient';
+        throw maySendAgain ? failure : new UnusedTokensError(failure, undefined);
       }
+      const leftMs = maxPollMs - (performance.now() - startedAtMs);
+      return { kind: 'signed_in', signIn: await readInTime(json, sentAtMs, dpopKey, leftMs) };
     },
   };
 }

@@ -43,7 +43,7 @@ export function diagnoseOAuth2(
           'no endpoint: sign-out discards the refresh token here, but it stays valid at the provider',
         )
       : checkResult('revocation', 'ok', 'sign-out revokes the refresh token'),
-    checkResult('logout', 'warning', 'no endpoint: people stay signed in at the provider'),
+    checkResult('logout', 'warning', 'no endpoint: users stay signed in at the provider'),
     ...(hasRedirect ? [checkResult('callback', 'ok', `${redirectUri}; register it at the provider`)] : []),
   ];
 }

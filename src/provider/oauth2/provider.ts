@@ -96,7 +96,9 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
             client: async () =>
               createClient(
                 decoupledTokenEndpoint,
-                acceptAnySuccess(http.fetchWith({ transformText: readDecoupledResponse })),
+                acceptAnySuccess(
+                  http.fetchWith({ transformText: readDecoupledResponse, maySend: () => true }),
+                ),
               ),
             endpoint: 'decoupled endpoint',
             parameters,

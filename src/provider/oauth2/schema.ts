@@ -24,7 +24,7 @@ export const oauth2Schema = section({
   bindingMessage: bindingMessageKey,
   authorizationEndpoint: endpointUrl().exactOptional().meta({
     description:
-      'Where people sign in by redirect. Required, with `provider.tokenEndpoint`, unless `provider.login` is `decoupled`.',
+      'Where users sign in by redirect. Required, with `provider.tokenEndpoint`, unless `provider.login` is `decoupled`.',
     example: 'https://login.example.com/authorize',
   }),
   tokenEndpoint: endpointUrl().exactOptional().meta({
@@ -47,7 +47,7 @@ export const oauth2Schema = section({
     .prefault({})
     .meta({
       description:
-        'Error codes of `provider.decoupledTokenEndpoint` and what they mean while a person has not approved yet: `authorization_pending`, `slow_down`, `access_denied` or `expired_token` (OpenID CIBA). Codes with these names need no entry.',
+        'Error codes of `provider.decoupledTokenEndpoint` and what they mean while a user has not approved yet: `authorization_pending`, `slow_down`, `access_denied` or `expired_token` (OpenID CIBA). Codes with these names need no entry.',
       example: { user_action_pending: 'authorization_pending' },
     }),
   revocationEndpoint: endpointUrl().exactOptional().meta({
@@ -62,7 +62,7 @@ export const oauth2Schema = section({
   }),
   subject: jsonPointer().exactOptional().meta({
     description:
-      'A JSON Pointer (RFC 6901) to the person who signed in: in the response of `provider.userinfoEndpoint`, by default `/sub`. Without that endpoint it is required, and points into the token response.',
+      'A JSON Pointer (RFC 6901) to the user who signed in: in the response of `provider.userinfoEndpoint`, by default `/sub`. Without that endpoint it is required, and points into the token response.',
     details: 'Its value is a text or a whole number.',
     example: '/sub',
   }),

@@ -187,7 +187,7 @@ function logout(
     ? checkResult(
         'logout',
         'warning',
-        'no endpoint, and no provider.logoutUrl: people stay signed in at the provider',
+        'no endpoint, and no provider.logoutUrl: users stay signed in at the provider',
       )
     : checkResult(
         'logout',

@@ -67,7 +67,10 @@ export async function discover(
   const keySet = createKeySet(keys);
   const { max_age: maxAge, acr_values: acrValues } = config.authorizationParams;
   return {
-    client: createClient(config.timeout, http.fetchWith({ transformText: detachIdToken })),
+    client: createClient(
+      config.timeout,
+      http.fetchWith({ transformText: detachIdToken, maySend: () => true }),
+    ),
     createRefreshClient: (maySend) =>
       createClient(
         deps.refreshTimeoutMs,

@@ -31,7 +31,8 @@ export type IdTokens = {
   ofLogin(idToken: string, expected: ExpectedLogin): Promise<IdTokenVerdict>;
   /**
    * Checks the ID token of a refresh, whatever its age (section 12.2). It is invalid only when it names another person,
-   * issuer or audience. Anything else that is wrong with it makes it unverifiable: providers rotate keys and algorithms.
+   * issuer or audience. Anything else that is wrong with it, a missing claim included, makes it unverifiable: providers
+   * rotate keys and algorithms.
    */
   ofRefresh(idToken: string, expected: { readonly subject: string }): Promise<IdTokenVerdict>;
 };
@@ -120,11 +121,13 @@ export function createIdTokens(deps: {
     },
   };
 
-  /** True for the same user, from the same issuer, with this client among the audiences. */
-  function checkIdentity(claims: JWTPayload, subject: string): void {
-    if (claims.iss !== issuer) throw invalidClaim('iss', 'names a different issuer');
-    if (claims.sub !== subject) throw invalidClaim('sub', 'names a different user');
-    if (![claims.aud].flat().includes(clientId)) throw invalidClaim('aud', 'names a different client');
+  /** Throws for claims that name another user, issuer or audience. A missing claim names none. */
+  function checkIdentity({ iss, sub, aud }: JWTPayload, subject: string): void {
+    const audiences = [aud ?? []].flat();
+    if (iss !== undefined && iss !== issuer) throw invalidClaim('iss', 'names a different issuer');
+    if (sub !== undefined && sub !== subject) throw invalidClaim('sub', 'names a different user');
+    if (audiences.length > 0 && !audiences.includes(clientId))
+      throw invalidClaim('aud', 'names a different client');
   }
 
   /** The authentication must meet the parameters of the authorization request (section 3.1.3.7, items 12 and 13). */

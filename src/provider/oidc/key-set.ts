@@ -77,8 +77,8 @@ export function createKeySet(deps: {
     clock,
   });
   let keys: PublishedKeys | undefined;
-  /** True if the last fetch succeeded. */
-  let isAvailable = false;
+  /** Why the last fetch failed, if it did. */
+  let failure: { readonly cause: unknown } | undefined;
 
   const publishedKeys = (): PublishedKeys => {
     const { jwksUri } = announced.current();
@@ -87,14 +87,21 @@ export function createKeySet(deps: {
     return keys;
   };
 
-  const fetchKeys = async () => {
+  /** `reason` is why the keys of the last fetch do not suffice. */
+  const fetchKeys = async (reason?: unknown) => {
     const current = publishedKeys();
     if (!current.set.reloading && fetches.tryTake('jwks') > 0)
-      throw new KeySetError(isAvailable ? 'throttled' : 'unavailable');
-    isAvailable = false;
-    await current.set.reload();
-    isAvailable = true;
-    current.fetchedAtMs = clock();
+      throw failure === undefined
+        ? new KeySetError('throttled', reason)
+        : new KeySetError('unavailable', failure.cause);
+    try {
+      await current.set.reload();
+      failure = undefined;
+      current.fetchedAtMs = clock();
+    } catch (cause) {
+      failure = { cause };
+      throw cause;
+    }
   };
 
   const attempt = async (token: string, checks: JWTVerifyOptions): Promise<Verified> => {
@@ -113,7 +120,7 @@ export function createKeySet(deps: {
       return await attempt(token, checks);
     } catch (error) {
       if (!mayHaveNewKey(error)) throw error;
-      await fetchKeys();
+      await fetchKeys(error);
       return attempt(token, checks);
     }
   };

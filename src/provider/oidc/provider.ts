@@ -6,6 +6,7 @@ import { createBackchannelRequest } from '../authorization/backchannel-request.t
 import { createAuthorizationRequest } from '../authorization/request.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
 import { decryptIdToken } from '../client/id-token-decryption.ts';
+import { createUnverifiableReport } from '../client/unverifiable-report.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
 import { createTokenGrants } from '../grants/create-token-grants.ts';
@@ -58,17 +59,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
     intervalMs: OUTAGE_REPORT_INTERVAL_MS,
     clock: deps.clock,
   });
-  let lastUnverifiable: string | undefined;
-  const reportUnverifiable = (cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : undefined;
-    // Only the first failure is a warning: after a key rotation it may occur for every session.
-    const level = reason === lastUnverifiable ? 'debug' : 'warn';
-    lastUnverifiable = reason;
-    log[level](
-      { err: cause },
-      'cannot verify a refreshed ID token; using the new tokens, keeping the claims',
-    );
-  };
+  const report = createUnverifiableReport(deps);
 
   return {
     issuer: config.issuer,
@@ -146,7 +137,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
         );
         const received = readRefreshResponse(json, { isBound: dpopKey !== undefined });
         const tokenResponse = await decryptIdToken(received, deps.signingKeys).catch((cause: unknown) => {
-          reportUnverifiable(cause);
+          report.unverifiable(cause);
           return { ...received, idToken: undefined };
         });
         if (dpopKey !== undefined && tokenResponse.accessToken === undefined)
@@ -159,7 +150,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
         const verdict = await found.idTokens.ofRefresh(tokenResponse.idToken, { subject });
         switch (verdict.kind) {
           case 'valid':
-            lastUnverifiable = undefined;
+            report.verified();
             return { kind: 'refreshed', tokenResponse, claims: verdict.claims, sentAtMs };
           case 'invalid':
             return {
@@ -169,7 +160,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
             };
           case 'unverifiable':
             // The tokens came over the authenticated connection to the token endpoint, so they are used; the claims are not.
-            reportUnverifiable(verdict.cause);
+            report.unverifiable(verdict.cause);
             return {
               kind: 'refreshed',
               tokenResponse: { ...tokenResponse, idToken: undefined },

@@ -75,6 +75,8 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
         caller?.dpopKey === undefined ? undefined : createNonceRepetition(body, authorizations);
       const inspect: Inspect = (head) => {
         if (caller?.accessToken === undefined) return undefined;
+        const wasUndecided = breakerOf(route).decide(caller.accessToken, head.status !== 401);
+        if (wasUndecided && head.status === 401) renewalOf(caller)?.refusedAgain(route.config.path);
         const action = actionOn(head);
         return action && decide(admitted, caller, action, replay);
       };
@@ -169,7 +171,8 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
         });
     if (refreshed !== undefined && isRepeatable) return { caller: refreshed, attempt };
     // Too large for a replay: the browser gets this 401 once the new token is available for the next call.
-    attempt.cancel();
+    if (refreshed?.accessToken === undefined) attempt.cancel();
+    else attempt.undecided(refreshed.accessToken);
     return undefined;
   }
 

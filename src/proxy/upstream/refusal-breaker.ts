@@ -1,3 +1,4 @@
+import { createBoundedMap } from '../../concurrency/bounded-map.ts';
 import { backoffMs, type BackoffRange } from '../../concurrency/backoff.ts';
 import type { Logger } from '../../observability/log.ts';
 
@@ -11,6 +12,11 @@ export type RefusalBreaker = {
    * Undefined while the breaker is open: the 401 is then the response.
    */
   begin(session: string): Promise<RefusalAttempt | undefined>;
+  /**
+   * Reports whether the upstream accepts an access token. True for a token that an attempt has left undecided, unless it is
+   * decided already.
+   */
+  decide(accessToken: string, isAccepted: boolean): boolean;
   /** True while 401s of the upstream cause no refresh, but for a trial after each pause. */
   isOpen(): boolean;
 };
@@ -21,7 +27,12 @@ export type RefusalAttempt = {
   accepted(): void;
   /** The upstream rejected the refreshed token, too. */
   refused(): void;
-  /** The refresh ended without an outcome. */
+  /**
+   * No replay decides about the refreshed token. It counts as rejected until a later request with it is accepted: an upstream
+   * must not escape the breaker by requests that cannot be repeated.
+   */
+  undecided(accessToken: string): void;
+  /** There is no refreshed token, or the upstream did not respond. */
   cancel(): void;
 };
 
@@ -29,6 +40,8 @@ export type RefusalAttempt = {
 const REFUSALS_UNTIL_OPEN = 10;
 /** How many sessions may refresh at once after the upstream has accepted a refreshed token. */
 const MAX_PROVEN = 64;
+/** How many refreshed tokens may wait for a request that decides about them. */
+const MAX_UNDECIDED = 100;
 const PAUSES: BackoffRange = { firstMs: 1_000, longestMs: 30_000 };
 
 /** One breaker for each route. It counts in this process. After each pause, one session may refresh as a trial. */
@@ -40,6 +53,7 @@ export function createRefusalBreaker(deps: {
   const { route, clock, log } = deps;
   /** The sessions whose refreshed token was rejected since the upstream last accepted one. */
   const refused = new Set<string>();
+  const undecided = createBoundedMap<string, true>({ maxEntries: MAX_UNDECIDED });
   /** How many requests of each session wait for an outcome. */
   const inProgress = new Map<string, number>();
   let isProven = false;
@@ -71,11 +85,18 @@ export function createRefusalBreaker(deps: {
     if (isFailing()) log.info({ route }, 'the API accepts refreshed tokens again');
     isProven = true;
     refused.clear();
+    undecided.clear();
     pauses = 0;
   };
 
   return {
     isOpen: isFailing,
+    decide(accessToken, isAccepted) {
+      if (!undecided.has(accessToken)) return false;
+      undecided.delete(accessToken);
+      if (isAccepted) accept();
+      return true;
+    },
     async begin(session) {
       while (!hasRoom(session)) await outcome.promise;
       if (isOpen() && !inProgress.has(session)) return undefined;
@@ -94,6 +115,10 @@ export function createRefusalBreaker(deps: {
       return {
         accepted: report(accept),
         refused: report(() => refuse(session)),
+        undecided(accessToken) {
+          undecided.set(accessToken, true);
+          report(() => refuse(session))();
+        },
         cancel: report(() => undefined),
       };
     },

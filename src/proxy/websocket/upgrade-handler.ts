@@ -4,6 +4,7 @@ import { GatewayError } from '../../errors.ts';
 import type { OriginPolicy } from '../../http/inbound/csrf.ts';
 import type { RequestContext } from '../../http/inbound/request-context.ts';
 import type { Metrics } from '../../observability/metrics.ts';
+import type { Tracing } from '../../observability/tracing/tracing.ts';
 import { sessionExpired } from '../../sessions/no-session.ts';
 import type { StepUpLinks } from '../../sessions/step-up-links.ts';
 import type { EndWatcher } from '../../sessions/end-watcher.ts';
@@ -15,8 +16,9 @@ import type { ConcurrencyLimit } from '../concurrency-limit.ts';
 import type { RequestBody } from '../request/body.ts';
 import { createRequestHeaderPolicy } from '../request/headers.ts';
 import { createResponseHeaderPolicy } from '../response/headers.ts';
-import { forEachServer, type Route, type Routes, type UpstreamServer } from '../routes.ts';
+import { forEachServer, requireUpstream, type Route, type Routes, type UpstreamServer } from '../routes.ts';
 import type { Tunnel } from './tunnel.ts';
+import { callInSpan } from './traced-upgrade.ts';
 import { callReachableServer } from './reachable-server.ts';
 import { callAgainIf } from './repeated-upgrade.ts';
 import { createUpgradeTarget, type UpgradeCall } from './upstream-upgrade.ts';
@@ -36,6 +38,7 @@ export type Upgrades = {
 };
 
 type UpgradeDeps = {
+  tracing: Tracing | undefined;
   routes: Routes;
   originPolicy: OriginPolicy;
   tokenResolver: TokenResolver;
@@ -72,6 +75,7 @@ const cutting = (socket: Socket) => () => void socket.destroy();
 
 export function createUpgrades(deps: UpgradeDeps): Upgrades {
   const {
+    tracing,
     routes,
     originPolicy,
     tokenResolver,
@@ -119,6 +123,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       const routeContext = route && routeContexts.get(route);
       if (route === undefined || routeContext === undefined) return false;
       context.route = route.config.path;
+      requireUpstream(route);
       requireWebSocket(request);
       // A page cannot add `Authorization` to an upgrade.
       if (!bringsToken(route, request)) originPolicy.checkUpgrade(request);
@@ -134,14 +139,18 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       const repetition =
         caller?.dpopKey === undefined ? undefined : createNonceRepetition(noBody, authorizations);
       const callServer = (server: UpstreamServer): UpgradeCall => {
-        const { target, requestHeaders } = routeContext.of(server);
+        const { target, requestHeaders, spanAttributes } = routeContext.of(server);
         const { origin } = server;
-        const request = () => {
+        const send = (traceparent: string | undefined) => {
           const nonce = repetition?.takeNonce(origin);
           const authorization = caller && authorizations.of(caller, { method: 'GET', origin, path, nonce });
-          const metadata = { credential: authorization, identity, clientAddress, requestId };
+          const metadata = { credential: authorization, identity, clientAddress, requestId, traceparent };
           return target.request(path + context.target.query, requestHeaders(rawHeaders, metadata));
         };
+        const request = () =>
+          tracing === undefined
+            ? send(undefined)
+            : callInSpan(tracing, spanAttributes, (span) => send(span ?? context.trace?.traceparent));
         if (repetition === undefined) return request();
         return callAgainIf(({ head }) => repetition.actionOn(head, origin) === 'repeat', request);
       };
@@ -192,6 +201,11 @@ function createRouteContext(
   const responseHeaders = createResponseHeaderPolicy(route.config);
   return {
     of: forEachServer(route, ({ origin, host }) => ({
+      spanAttributes: {
+        'http.request.method': 'GET',
+        'http.route': route.config.path,
+        'server.address': new URL(origin).hostname,
+      },
       target: createUpgradeTarget(origin, { timeout, tls }),
       requestHeaders: createRequestHeaderPolicy(route.config, { host, baseUrl, identityFields }),
     })),

@@ -14,6 +14,7 @@ import { type Fixture, openFixture } from '../support/fixture.ts';
 
 const HOST = 'app.example.test';
 const PATIENCE = { timeout: 15_000 };
+const ADMIN_TOKEN = 'canary-admin-token-of-32-characters-';
 const authority = createCertificateAuthority();
 
 let fixture: Fixture;
@@ -64,11 +65,17 @@ async function certificateOf(at: Program): Promise<string> {
   return fingerprint256;
 }
 
+/** Sends a request of a page on the connection, and gives the first part of the response. */
+async function respond(socket: TLSSocket, path: string): Promise<string> {
+  const fields = ['Sec-Fetch-Site: same-origin', 'Sec-Fetch-Mode: navigate', 'Sec-Fetch-Dest: document'];
+  socket.write([`GET ${path} HTTP/1.1`, `Host: ${HOST}`, ...fields, '', ''].join('\r\n'));
+  const [data] = (await once(socket, 'data')) as [Buffer];
+  return data.toString('latin1');
+}
+
 /** Sends a request on the connection and gives the status line. */
 async function ask(socket: TLSSocket): Promise<string | undefined> {
-  socket.write(`GET /auth/session HTTP/1.1\r\nHost: ${HOST}\r\nSec-Fetch-Site: same-origin\r\n\r\n`);
-  const [data] = (await once(socket, 'data')) as [Buffer];
-  return data.toString('latin1').split('\r\n', 1)[0];
+  return (await respond(socket, '/auth/session')).split('\r\n', 1)[0];
 }
 
 /** With workers, the supervisor logs a line of its own. */
@@ -136,6 +143,50 @@ describe('a TLS listener of its own', () => {
       await expect.poll(current, PATIENCE).toBe(before);
       expect(running.stdout()).not.toContain('"configuration reloaded"');
       expect(running.stdout().split('config reload failed')).toHaveLength(2);
+    },
+  );
+
+  it.each([1, 2])(
+    'keeps the certificate with every other setting when a changed provider cannot be reached, with workers: %i',
+    async (workers) => {
+      const running = await start(workers);
+      const { upstream, folder } = fixture;
+      await writeFile(join(folder, 'index.html'), '<h1>the new app</h1>');
+      const facts = async () => {
+        const socket = await open(running);
+        const paths = ['/auth/login', '/api/one', '/', '/login/session'];
+        const answers: unknown[] = [];
+        for (const path of paths) {
+          const [, status, fields = ''] =
+            /^HTTP\/1\.1 (\d+)([\s\S]*)$/.exec(await respond(socket, path)) ?? [];
+          const [, location = ''] = /^location: ([^?\r]*)/im.exec(fields) ?? [];
+          answers.push([path, status, location]);
+        }
+        socket.destroy();
+        const admin = await fetch(`${running.adminUrl}/sessions?subject=alice`, {
+          headers: { Authorization: `Bearer ${ADMIN_TOKEN}` },
+        });
+        const metrics = await (await fetch(`${running.adminUrl}/metrics`)).text();
+        const loadedAt = /^coatcheck_config_loaded_timestamp_seconds (.*)$/m.exec(metrics)?.[1];
+        return { certificate: await certificateOf(running), answers, admin: admin.status, loadedAt };
+      };
+      const before = await facts();
+      await install(authority.issue(HOST));
+      await running.reconfigure({
+        log: { level: 'error' },
+        admin: { token: ADMIN_TOKEN },
+        login: { prefix: '/login' },
+        spa: { directory: folder },
+        routes: [{ path: '/api', upstream: upstream.url, auth: 'none' }],
+        session: { secrets: ['canary-session-secret-of-a-reload-that-fails'] },
+        provider: { issuer: 'http://127.0.0.1:1', timeout: '1s' },
+      });
+      await reload(running, 'config reload failed', workers === 1 ? 1 : workers + 1);
+
+      expect(await facts()).toEqual(before);
+      // The level of the log is the former one as well.
+      const lines = () => running.stdout().split('"path":"/login/session"').length;
+      await expect.poll(lines, PATIENCE).toBe(3);
     },
   );
 

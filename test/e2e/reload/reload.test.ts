@@ -87,7 +87,7 @@ describe('ten reloads under load', () => {
       const secretsOf = (index: number) => {
         const added = Array.from(
           { length: index + 1 },
-          (_, at) => `canary-session-secret-number-${at}-of-ten`,
+          (_, at) => `canary-session-secret-${at}-Jt6yBw3KxN9qRf`,
         );
         const oldestFirst = [SESSION_SECRET, ...added];
         return workers === 1 ? oldestFirst.toReversed() : oldestFirst;
@@ -315,5 +315,38 @@ describe('--watch', () => {
     await writeFile(token, `${TOKEN}-next`);
     await expect.poll(() => count(program, '"configuration reloaded"'), PATIENCE).toBe(3);
     expect(count(program, 'config reload failed')).toBe(1);
+  });
+
+  it('notices a change that comes right after a reload, by a signal or by itself', async () => {
+    const program = await fixture.start({ args: ['--watch'] });
+    const { upstream } = fixture;
+    upstream.respond(echo);
+    const agent = fixture.browser(program);
+    const configure = (version: string) =>
+      program.reconfigure({
+        routes: [
+          {
+            path: '/api',
+            upstream: upstream.url,
+            auth: 'none',
+            requestHeaders: { set: { 'X-Version': version } },
+          },
+        ],
+      });
+    const inForce = async () => {
+      await agent.fetch('/api/one');
+      return upstream.requests.at(-1)?.header('x-version');
+    };
+    for (const byItself of [false, true, false, true]) {
+      const before = count(program, '"configuration reloaded"');
+      await configure(`first ${byItself}`);
+      if (!byItself) program.signal('SIGHUP');
+      await program.waitForOutput(
+        (text) => text.split('"configuration reloaded"').length - 1 > before || undefined,
+      );
+      await configure(`second ${byItself}`);
+      await expect.poll(inForce, PATIENCE).toBe(`second ${byItself}`);
+    }
+    expect(program.stdout()).not.toContain('config reload failed');
   });
 });

@@ -10,7 +10,7 @@ import { CoatcheckError, createClient, type Session } from 'coatcheck/client';
 const config: ConfigInput = {
   baseUrl: 'https://app.example.com',
   provider: { type: 'oidc', issuer: 'https://login.example.com', clientId: 'web', clientSecret: 'secret' },
-  session: { secrets: ['a secret of thirty-two characters'] },
+  session: { secrets: ['a-secret-Qy7nTf3WbK9xRd5ZmV2jHp8c'] },
   routes: [{ path: '/api', upstream: 'https://api.example.com' }],
 };
 const gateway: Gateway = createGateway(config);
@@ -63,7 +63,7 @@ const url = await listen(server);
 const gateway = createGateway({
   baseUrl: url,
   provider: { type: 'oidc', issuer, clientId, clientSecret },
-  session: { secrets: ['a secret of thirty-two characters'] },
+  session: { secrets: ['a-secret-Qy7nTf3WbK9xRd5ZmV2jHp8c'] },
   routes: [{ path: '/api', upstream, websocket: true }],
 });
 const app = express();

@@ -44,7 +44,7 @@ describe('the test helper that starts the program', () => {
         listen: 127.0.0.1:\${PORT}
         admin: { listen: 127.0.0.1:0 }
         provider: { type: oidc, issuer: "${provider.issuer}", clientId: web, clientSecret: "\${CLIENT_SECRET}" }
-        session: { secrets: [a secret of thirty-two characters] }
+        session: { secrets: [a-secret-Qy7nTf3WbK9xRd5ZmV2jHp8c] }
       `,
       env: { CLIENT_SECRET: provider.client.secret },
     });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import type { SentHeaders } from '../../../testkit/user-agent/transport.ts';
 import { createUserAgent, type UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from '../proxy/fixture.ts';
@@ -161,5 +162,29 @@ describe('GET /auth/check', () => {
     }
     await fixture.gateway.reload({});
     expect((await check('/told/one')).status).toBe(200);
+  });
+});
+
+describe('a route without an upstream', () => {
+  it('judges for a proxy, and responds 404 to a request or upgrade that reaches it directly', async () => {
+    const testGateway = await openTestGatewayForTest({
+      config: { trustProxy: ['127.0.0.1'], routes: [{ path: '/asked', websocket: true }] },
+    });
+    const { agent } = testGateway;
+    const ask = () =>
+      agent.request('/auth/check', {
+        headers: { 'x-forwarded-uri': '/asked/one', 'x-forwarded-method': 'GET', ...sameOrigin },
+      });
+    expect((await ask()).status).toBe(401);
+    await agent.signIn();
+    expect((await ask()).status).toBe(200);
+    const response = await agent.fetch('/asked/one');
+    expect(response.status).toBe(404);
+    expect(response.json()).toMatchObject({
+      code: 'not_found',
+      detail: 'The route /asked has no upstream: it is only for proxies that ask about requests.',
+    });
+    await expect(agent.websocket('/asked/live')).rejects.toThrow('404');
+    expect((await testGateway.browser().fetch('/asked/one')).status).toBe(404);
   });
 });

@@ -38,6 +38,7 @@ beforeAll(async () => {
       metrics: createMetrics(),
       log,
     }),
+    limitReads: async () => undefined,
     callAudit: () => undefined,
     problems: createProblems({ secure: false, loginUrl: undefined }),
     clock: Date.now,

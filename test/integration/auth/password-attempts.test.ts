@@ -34,8 +34,10 @@ const attempts = async (times: number, from: (time: number) => string, password 
   for (let time = 0; time < times; time += 1) statuses.push(await attempt(from(time), password));
   return countOccurrences(statuses);
 };
-/** Another network of one attacker each time. */
+/** Another address of one attacker each time, all in one block of addresses. */
 const botnet = (time: number) => `203.0.113.${time}`;
+/** Another block of addresses each time. */
+const wideBotnet = (time: number) => `198.18.${time}.1`;
 
 describe.each([
   ['in memory', () => 'memory:'],
@@ -70,18 +72,38 @@ describe.each([
 
   it('limits the guesses of many addresses for one user name', async () => {
     await open(store(), { attemptsPerUser: 2, attemptsPerUserTotal: 4 });
-    expect(await attempts(12, botnet)).toEqual({ 401: 4, 429: 8 });
-    expect(fixture.vendor.tokenCalls({ grant: 'password' })).toBe(4);
+    expect(await attempts(12, botnet)).toEqual({ 401: 4 + 3, 429: 5 });
+    expect(fixture.vendor.tokenCalls({ grant: 'password' })).toBe(4 + 3);
   });
 
   it('lets a user sign in where they have signed in before while many addresses guess their password', async () => {
     await open(store(), { attemptsPerUser: 2, attemptsPerUserTotal: 4 });
     expect(await attempt(HOME, RIGHT)).toBe(204);
     fixture.advance(60_000);
-    expect(await attempts(12, botnet)).toEqual({ 401: 4, 429: 8 });
+    expect(await attempts(12, botnet)).toEqual({ 401: 4 + 3, 429: 5 });
     expect(await attempt(HOME, RIGHT)).toBe(204);
     expect(await attempts(4, () => HOME)).toEqual({ 401: 2, 429: 2 });
   });
+
+  it('lets a user sign in from a new network while many networks guess their password', async () => {
+    await open(store(), { attemptsPerUser: 2, attemptsPerUserTotal: 4 });
+    await attempts(12, botnet);
+    await attempts(6, wideBotnet);
+    expect(await attempt(HOME, 'mistyped')).toBe(401);
+    expect(await attempt(HOME, RIGHT)).toBe(204);
+  });
+
+  it.each([
+    ['IPv4', (time: number) => `198.18.${time % 5}.${time}`],
+    ['IPv6', (time: number) => `2001:db8:${time % 5}:${time}::1`],
+  ])(
+    'grants each block of %s addresses three guesses beyond the limit of a user name',
+    async (_, address) => {
+      await open(store(), { attemptsPerUser: 2, attemptsPerUserTotal: 4 });
+      await attempts(12, botnet);
+      expect(await attempts(40, address)).toEqual({ 401: 5 * 3, 429: 40 - 5 * 3 });
+    },
+  );
 
   it('grants no more attempts to guesses that are sent at once', async () => {
     await open(store(), { attemptsPerUser: 4 });

@@ -202,7 +202,7 @@ describe('an invalid session cookie', () => {
 
   it('is rejected and cleared when a gateway with another secret sealed it', async () => {
     const other = await openTestGatewayForTest({
-      config: { session: { secrets: ['another secret, of another deployment'] } },
+      config: { session: { secrets: ['another-secret-Gm5wKj8TzR2xVn7QhP4d'] } },
     });
     const seal = await sealOf(other);
     const { headers, body } = await sessionOf({ cookie: `coatcheck=${seal}` });

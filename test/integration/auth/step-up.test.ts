@@ -12,6 +12,9 @@ import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
 import { type Behaviour, echo, requireToken, status } from '../../../testkit/upstream/behaviours.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
+/** How long to poll for an outcome, in milliseconds. */
+const PATIENCE = { timeout: 20_000, interval: 50 };
+
 let redis: RedisServer;
 let testGateway: TestGateway;
 
@@ -455,6 +458,49 @@ describe('a step-up under way', () => {
     expect(ended()).toEqual([undefined, undefined]);
     expect((await call()).status).toBe(200);
   });
+
+  it(
+    'is an outage while Redis does not respond, and completes once it does',
+    { timeout: 60_000 },
+    async () => {
+      await testGateway.agent.signIn();
+      testGateway.upstream.respond(demandGold());
+      const callback = await authorize(testGateway.agent, await begin((await required()).loginUrl));
+      redis.pause();
+      const { response } = await testGateway.agent.navigate(callback.href);
+      redis.resume();
+      expect(response.status).toBe(503);
+      expect(testGateway.gateway.logs()).toMatch(/"sign_in_refused","reason":"store_unavailable"/);
+      await expect
+        .poll(async () => (await testGateway.agent.navigate(callback.href)).response.url, PATIENCE)
+        .toMatch(/\/page$/);
+      expect((await call()).status).toBe(200);
+      expect(ended()).toEqual(['revoked', undefined]);
+    },
+  );
+
+  it(
+    'fails as an outage when Redis stops responding after its token call, and leaves the session and its grant',
+    { timeout: 60_000 },
+    async () => {
+      await testGateway.agent.signIn();
+      // The new tokens may be of the grant of the session, which a revocation would end.
+      testGateway.provider.patchIdToken = (claims) => ({ ...claims, sid: firstSid() });
+      testGateway.upstream.respond(demandGold());
+      const callback = await authorize(testGateway.agent, await begin((await required()).loginUrl));
+      testGateway.provider.shapeRefreshToken = async (random) => {
+        testGateway.provider.shapeRefreshToken = undefined;
+        redis.pause();
+        return random;
+      };
+      const { response } = await testGateway.agent.navigate(callback.href);
+      redis.resume();
+      expect(response.url).toMatch(/\/page\?auth_error=store_unavailable/);
+      testGateway.upstream.respond(requireToken(testGateway.provider.isAccessTokenActive));
+      await expect.poll(async () => (await call()).status, PATIENCE).toBe(200);
+      expect(ended()).toEqual([undefined, undefined]);
+    },
+  );
 
   it('survives a refresh of the session, and is refused without harm to the new tokens', async () => {
     await testGateway.agent.signIn();

@@ -202,6 +202,14 @@ describe('the check of the upstreams', () => {
     expect(upstream.requests).toHaveLength(0);
   });
 
+  it('names the routes that have none, which only a proxy asks about', async () => {
+    const config = { ...routes(upstream.url, {}), trustProxy: ['10.0.0.0/8'] };
+    expect(await resultsOf('upstream', config)).toEqual([
+      `ok upstream: ${upstream.url}, for /api0`,
+      'ok upstream: none, for /api1: only proxies that call GET /auth/check use it',
+    ]);
+  });
+
   it('reports a server that nothing listens for, and warns where another server is used', async () => {
     const dead = `http://127.0.0.1:${await freePort()}`;
     expect(await resultsOf('upstream', routes(dead))).toEqual([

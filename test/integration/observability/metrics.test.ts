@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import type { TestGateway, TestGatewayOptions } from '../../../testkit/gateway/test-gateway.ts';
 import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
@@ -197,5 +198,46 @@ describe('the exposition', () => {
     const own = (lines: readonly string[]) =>
       lines.filter((line) => !/^nodejs_(?:active|gc)/.test(line)).toSorted();
     expect(own(series(open))).toEqual(own(series(plain)));
+  });
+});
+
+describe('coatcheck_provider_up after a reload with another provider', () => {
+  const PROVIDER_UP = 'coatcheck_provider_up';
+  let other: FakeProvider;
+
+  /** Calls the API with an expired token, and reloads while the refresh waits for the provider. Gives what ends the wait. */
+  async function reloadDuringRefresh(moment: 'before' | 'after'): Promise<() => Promise<unknown>> {
+    await open({ config: { refresh: { retries: 0 } } });
+    const { agent, gateway, provider } = testGateway;
+    other = await startFakeProvider();
+    onTestFinished(() => other.close());
+    await agent.signIn();
+    const held = provider.faults.hold('token', moment);
+    testGateway.advance(300_000);
+    const calling = agent.fetch('/api/one');
+    await held.waiting();
+    await gateway.reload({ provider: other.register(gateway.url) });
+    expect(await valueOf(PROVIDER_UP)).toBe(1);
+    return () => {
+      held.release();
+      return calling;
+    };
+  }
+
+  it('stays 1 when a call to the former provider fails', async () => {
+    const end = await reloadDuringRefresh('before');
+    testGateway.provider.faults.dropBefore('token');
+    await end();
+    expect(await valueOf(PROVIDER_UP)).toBe(1);
+    expect(testGateway.gateway.logs()).not.toContain('identity provider unavailable');
+  });
+
+  it('stays 0 when the former provider responds and the current one is down', async () => {
+    const end = await reloadDuringRefresh('after');
+    other.faults.token = { status: 503 };
+    await expect(testGateway.browser().signIn()).rejects.toThrow('sign-in failed');
+    expect(await valueOf(PROVIDER_UP)).toBe(0);
+    await end();
+    expect(await valueOf(PROVIDER_UP)).toBe(0);
   });
 });

@@ -8,6 +8,8 @@ import { canaries } from '../../../testkit/secrets/canaries.ts';
 
 const PATIENCE = { timeout: 20_000, interval: 50 };
 const SECRET = 'hidden-text-of-a-query';
+/** Longer than an access token of the fake provider, and shorter than the idle limit of a session. */
+const LIFE_MS = 600_000;
 
 type Span = {
   traceId: string;
@@ -118,6 +120,49 @@ describe('traces', () => {
     const call = inTrace('provider').find(({ parentSpanId }) => parentSpanId === tokenCall?.spanId);
     expect(call?.kind).toBe(3);
     expect(await vi.waitFor(() => inTrace('upstream'), PATIENCE)).toHaveLength(2);
+  });
+
+  it('have the spans of a WebSocket upgrade up to its response, with the refresh that it waited for', async () => {
+    const testGateway = await open();
+    const { agent, upstream } = testGateway;
+    await agent.signIn();
+    testGateway.advance(LIFE_MS);
+    const socket = await agent.websocket(`/socket/live?key=${SECRET}`, { protocols: [`token-${SECRET}`] });
+    // The span does not wait for the end of the socket.
+    const [upgrade] = await waitForSpan('upgrade');
+    expect(upgrade).toMatchObject({ kind: 2 });
+    expect(attributesOf(upgrade)).toEqual({
+      'http.request.method': 'GET',
+      'http.response.status_code': '101',
+      'http.route': '/socket',
+      'url.path': '/socket/live',
+      'coatcheck.request_id': expect.any(String),
+    });
+    const inTrace = (name: string) => byName(name, upgrade?.traceId);
+    for (const name of ['session lookup', 'refresh', 'upstream'])
+      expect(inTrace(name)).toEqual([expect.objectContaining({ parentSpanId: upgrade?.spanId })]);
+    const [sent] = valuesOf(upstream.upgrades.at(-1)?.headers ?? [], 'traceparent');
+    expect(sent).toBe(`00-${upgrade?.traceId}-${inTrace('upstream')[0]?.spanId}-01`);
+    expect(testGateway.gateway.logs()).toContain(`"traceId":"${upgrade?.traceId}"`);
+    socket.close();
+    await socket.closed;
+    expect(byName('upgrade')).toHaveLength(1);
+    const text = texts.join('\n');
+    for (const secret of [SECRET, 'canary-', agent.cookies.all()[0]?.value ?? 'no cookie', '?'])
+      expect(text).not.toContain(secret);
+  });
+
+  it('have the status of an upgrade that the gateway or the upstream refuses', async () => {
+    const testGateway = await open();
+    await expect(testGateway.agent.websocket('/socket/refused')).rejects.toThrow('401');
+    await testGateway.agent.signIn();
+    testGateway.upstream.rejectUpgrades(418);
+    await expect(testGateway.agent.websocket('/socket/refused')).rejects.toThrow('418');
+    await vi.waitFor(() => {
+      const refused = byName('upgrade').map(attributesOf);
+      const ofPath = refused.filter((attributes) => attributes['url.path'] === '/socket/refused');
+      expect(ofPath.map((attributes) => attributes['http.response.status_code'])).toEqual(['401', '418']);
+    }, PATIENCE);
   });
 
   it('have no token, cookie, code or query in any attribute (standards: E23)', async () => {

@@ -100,7 +100,7 @@ function connect(
   const { provider: config } = parseConfig({
     baseUrl: 'http://localhost:3000',
     provider: { ...sections[kind](), timeout: `${timeoutMs}ms` },
-    session: { secrets: ['canary-session-secret-of-the-tests'] },
+    session: { secrets: ['canary-session-secret-Zk3vQ9xT7mLw2RbY'] },
   });
   const provider = createProvider({
     config,

@@ -94,7 +94,7 @@ export function describeGatewayContract(at: () => string): void {
 
   it('end the sessions of a removed secret everywhere and revoke their refresh tokens', async () => {
     const socket = await there.websocket('/socket/live');
-    const secrets = ['the only secret from now on, of this replica'];
+    const secrets = ['only-secret-Dk7mWq4ZtX9bNv2RjG8y'];
     await testGateway.gateway.reload({ session: { secrets } });
     await vi.waitFor(
       () =>

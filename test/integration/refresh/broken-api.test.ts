@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import { echo, status } from '../../../testkit/upstream/behaviours.ts';
-import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
+import type { AgentRequest, UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 /** How many sessions in a row may get a refreshed token rejected. */
 const REFUSALS_UNTIL_OPEN = 10;
@@ -20,8 +20,10 @@ beforeEach(async () => {
 });
 
 const refreshes = () => testGateway.provider.tokenCalls({ grant: 'refresh_token' });
-const callAll = async (path: string) =>
-  (await Promise.all(agents.map((agent) => agent.fetch(path)))).map((response) => response.status);
+const callAll = async (path: string, init: AgentRequest = {}) =>
+  (await Promise.all(agents.map((agent) => agent.fetch(path, init)))).map((response) => response.status);
+/** A request that is too large to be sent again. */
+const upload = () => ({ method: 'POST', body: Buffer.alloc(100_000, 'x') });
 
 describe('an API that rejects every token (standards: G8)', () => {
   beforeEach(() => testGateway.upstream.respond(status(401, INVALID_TOKEN)));
@@ -31,6 +33,26 @@ describe('an API that rejects every token (standards: G8)', () => {
       expect(new Set(await callAll('/api/one'))).toEqual(new Set([401]));
     expect(refreshes()).toBe(REFUSALS_UNTIL_OPEN);
     expect(testGateway.gateway.logs()).toMatch(/"route":"\/api","msg":"the API rejects refreshed tokens/);
+  });
+
+  it('causes few refreshes in all by requests that are too large to be sent again', async () => {
+    for (let round = 0; round < 3; round += 1)
+      expect(new Set(await callAll('/api/one', upload()))).toEqual(new Set([401]));
+    expect(refreshes()).toBe(REFUSALS_UNTIL_OPEN);
+    for (let trials = 1; trials <= 3; trials += 1) {
+      testGateway.advance(30_000);
+      await callAll('/api/one', upload());
+      expect(refreshes()).toBe(REFUSALS_UNTIL_OPEN + trials);
+    }
+  });
+
+  it('causes one refresh a session by requests that are too large to be sent again, and by others of the session', async () => {
+    const [agent] = agents;
+    for (let round = 0; round < 5; round += 1) {
+      expect((await agent?.fetch('/api/one', upload()))?.status).toBe(401);
+      expect((await agent?.fetch('/api/one'))?.status).toBe(401);
+    }
+    expect(refreshes()).toBe(1);
   });
 
   it('gets one more refresh as a trial after each pause', async () => {
@@ -75,6 +97,17 @@ it('an API that rejects the token of every session once gets a refreshed one fro
     testGateway.provider.revokeAccessToken(accessTokens.at(-1)?.token ?? '');
   expect(await callAll('/api/one')).toEqual(Array(SESSIONS).fill(200));
   expect(refreshes()).toBe(SESSIONS);
+});
+
+it('an API that rejects the token of every session once gets a refreshed one from each, also by requests too large to be sent again', async () => {
+  for (const { accessTokens } of testGateway.provider.families)
+    testGateway.provider.revokeAccessToken(accessTokens.at(-1)?.token ?? '');
+  for (const agent of agents) {
+    expect((await agent.fetch('/api/one', upload())).status).toBe(401);
+    expect((await agent.fetch('/api/one', upload())).status).toBe(200);
+  }
+  expect(refreshes()).toBe(SESSIONS);
+  expect(testGateway.gateway.logs()).not.toContain('the API rejects refreshed tokens');
 });
 
 it('one session whose tokens an API always rejects does not stop the refreshes of others', async () => {

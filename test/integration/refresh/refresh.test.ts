@@ -322,7 +322,6 @@ describe('the ID token of a refresh (standards: C20, G21)', () => {
 
   it.each<[string, Record<string, unknown>]>([
     ['is for another user', { sub: 'mallory' }],
-    ['has no subject', { sub: undefined }],
     ['is from another issuer', { iss: 'https://other.example' }],
     ['is for another client', { aud: 'other' }],
   ])('ends the session when it %s and its access token is never used', async (_what, claims) => {

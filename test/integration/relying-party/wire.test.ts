@@ -106,7 +106,7 @@ describe('a gateway with an insecure configuration', () => {
   const config = {
     baseUrl: 'https://app.example.test',
     provider: { type: 'oidc', issuer: 'https://login.example.test', clientId: 'web', clientSecret: 'x' },
-    session: { store: 'memory:', secrets: ['a-session-secret-of-32-characters'] },
+    session: { store: 'memory:', secrets: ['a-session-secret-Wd8kPz4RmX7vNq2TbL6h'] },
     routes: [{ path: '/api', upstream: 'https://api.example.test' }],
   };
 

@@ -159,6 +159,16 @@ describe('a route with `token: client`', () => {
     expect((await agent.fetch('/api/one')).status).toBe(200);
     expect(refreshes()).toBe(1);
     expect(testGateway.gateway.logs()).toContain('the provider refuses a client token');
+    provider.checkTokenRequest = undefined;
+    expect((await agent.fetch('/open/one')).status).toBe(200);
+    const metrics = await (await fetch(`${testGateway.gateway.adminUrl}/metrics`)).text();
+    expect(metrics.split('\n')).toEqual(
+      expect.arrayContaining([
+        'coatcheck_token_grants_total{token="client",outcome="refused"} 1',
+        'coatcheck_token_grants_total{token="client",outcome="issued"} 1',
+        'coatcheck_token_grant_duration_seconds_count{token="client"} 2',
+      ]),
+    );
   });
 
   it('keeps the session refreshed, and ends it when the provider has ended it', async () => {

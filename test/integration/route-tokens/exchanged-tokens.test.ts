@@ -199,6 +199,14 @@ describe('a route with `token: exchange`', () => {
     expect((await other.fetch('/api/one')).status).toBe(200);
     provider.checkTokenRequest = undefined;
     expect((await agent.fetch('/orders/one')).status).toBe(200);
+    const metrics = await (await fetch(`${testGateway.gateway.adminUrl}/metrics`)).text();
+    expect(metrics.split('\n')).toEqual(
+      expect.arrayContaining([
+        'coatcheck_token_grants_total{token="exchange",outcome="refused"} 1',
+        'coatcheck_token_grants_total{token="exchange",outcome="issued"} 2',
+        'coatcheck_token_grant_duration_seconds_count{token="exchange"} 3',
+      ]),
+    );
   });
 
   it('is 502 where the response has no access token, which does not count as an outage', async () => {

@@ -8,6 +8,8 @@ import { sampleData } from './sample.ts';
 
 const TOKEN = 'canary-admin-token.of_these~tests';
 const MANY = 2_000;
+/** Enough that ending them takes longer than a few requests. */
+const MANY_TO_END = 500;
 
 type Page = { sessions: { id: string; createdAt: string; current?: boolean }[]; next?: string };
 
@@ -38,8 +40,8 @@ async function createSessions(count: number): Promise<void> {
       sampleData({ issuer, createdAtMs: now - count + n, absoluteExpiresAtMs: now + 3_600_000 }),
       now + 1_800_000,
     );
-  for (let n = 0; n < count; n += 100)
-    await Promise.all(Array.from({ length: Math.min(100, count - n) }, (_, at) => create(n + at)));
+  for (let n = 0; n < count; n += 20)
+    await Promise.all(Array.from({ length: Math.min(20, count - n) }, (_, at) => create(n + at)));
   await store.close();
 }
 
@@ -118,7 +120,7 @@ describe('the sessions of a user with very many sessions', () => {
 
   it('do not delay another user while all of them end', async () => {
     await open({ session: { maxPerUser: 0 } });
-    await createSessions(MANY);
+    await createSessions(MANY_TO_END);
     const [agent, other] = [await signedIn(), await signedIn('bob')];
     const order: string[] = [];
     const ending = agent.fetch('/auth/sessions', { method: 'DELETE' }).then(({ status }) => {
@@ -188,6 +190,26 @@ describe('a page of the session list', () => {
     expect((await listAsUser(bob, `?next=${body.next}`)).body.sessions.map(({ current }) => current)).toEqual(
       [true],
     );
+  });
+});
+
+describe('requests to the session list on the admin listener', () => {
+  it('are limited per address, and ending sessions is not', async () => {
+    await open({ rateLimit: { admin: 3 } });
+    await createSessions(1);
+    const statuses: number[] = [];
+    for (let n = 0; n < 5; n += 1) statuses.push((await listAsOperator('')).status);
+    expect(statuses).toEqual([200, 200, 200, 429, 429]);
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const refused = await fetch(`${testGateway.gateway.adminUrl}/people?search=alice`, { headers });
+    expect(await refused.json()).toMatchObject({ status: 429, code: 'rate_limited' });
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+    const ended = await fetch(`${testGateway.gateway.adminUrl}/sessions?subject=alice`, {
+      method: 'DELETE',
+      headers,
+    });
+    expect(await ended.json()).toEqual({ ended: 1 });
+    expect((await fetch(`${testGateway.gateway.adminUrl}/metrics`)).status).toBe(200);
   });
 });
 

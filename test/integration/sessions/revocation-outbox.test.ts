@@ -17,7 +17,7 @@ import { type RedisServer, startRedis } from '../../../testkit/redis/redis-serve
 
 const KEY = 'coatcheck:revocations';
 const LEASE_MS = 200;
-const ANOTHER_SECRET = 'another-session-secret-of-the-tests';
+const ANOTHER_SECRET = 'another-session-secret-uV7cLr3MzQ9fXb2H';
 
 let redis: RedisServer;
 

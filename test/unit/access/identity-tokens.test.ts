@@ -10,7 +10,7 @@ const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const { keys: configured } = parseConfig({
   baseUrl: 'http://localhost:3000',
   provider: { type: 'oidc', issuer: 'https://login.example', clientId: 'web', clientSecret: 'secret' },
-  session: { store: 'memory:', secrets: ['a-secret-of-the-tests-that-is-long'] },
+  session: { store: 'memory:', secrets: ['a-secret-Qy7nTf3WbK9xRd5ZmV2jHp8c'] },
   keys: [{ key: privateKey.export({ type: 'pkcs8', format: 'pem' }) }],
 });
 const keys = createSigningKeys(configured);
@@ -28,7 +28,7 @@ function session(claims: Record<string, unknown>, version = 1, key = 'key'): Ses
   };
 }
 
-function open() {
+function open(sign: typeof keys.sign = keys.sign) {
   let nowMs = Date.parse('2026-01-15T12:00:00.900Z');
   let signed = 0;
   const tokens = createIdentityTokens(
@@ -43,7 +43,7 @@ function open() {
       keys: {
         sign: (...args) => {
           signed += 1;
-          return keys.sign(...args);
+          return sign(...args);
         },
       },
       clock: () => nowMs,
@@ -96,5 +96,14 @@ describe('an identity JWT', () => {
     await tokens(session({ sub: 'a', groups: ['new'] }, 2));
     await tokens(session({ sub: 'b' }, 1, 'another'));
     expect(signed()).toBe(3);
+  });
+
+  it('is kept as long as all tokens of the route together take at most 16 MiB', async () => {
+    const { tokens, signed } = open(() => Promise.resolve('a token'));
+    const large = (name: string) => session({ sub: name, groups: ['x'.repeat(3_000_000)] }, 1, name);
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'd', 'e']) await tokens(large(name));
+    expect(signed()).toBe(5);
+    await tokens(large('a'));
+    expect(signed()).toBe(6);
   });
 });

@@ -9,7 +9,7 @@ import { createTestClock } from '../clock.ts';
 /** The login cookies of a gateway, and a browser that stores them. */
 function openBrowser({ secure = true } = {}) {
   const clock = createTestClock();
-  const keyRing = createKeyRing(['a-session-secret-of-32-characters']);
+  const keyRing = createKeyRing(['a-session-secret-Wd8kPz4RmX7vNq2TbL6h']);
   const seals = createSealedCookies(keyRing, 'login-cookie');
   const returnTos = createMemoryStore({ clock: clock.now });
   const cookies = createLoginCookies({

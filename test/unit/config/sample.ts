@@ -6,7 +6,7 @@ import type { Config } from '../../../src/config/schema/schema.ts';
 import { oidcKind } from '../../../src/provider/oidc/kind.ts';
 
 /** A secret that is long enough. */
-export const secret = 'session-secret-of-32-characters.';
+export const secret = 'session-secret-h4sPv8KwN2qTj6MzR';
 
 /** A minimal valid configuration. */
 export const minimal = {

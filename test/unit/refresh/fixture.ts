@@ -6,8 +6,8 @@ import type { Locks } from '../../../src/redis/lock/locks.ts';
 import { createCircuitBreaker } from '../../../src/concurrency/circuit-breaker.ts';
 import type { Credential } from '../../../src/refresh/credential.ts';
 import { createTokenEndpointCall } from '../../../src/refresh/token-endpoint-call.ts';
-import { createSlidingWindow } from '../../../src/concurrency/sliding-window.ts';
 import { createTokenRefresher, type TokenRefresher } from '../../../src/refresh/token-refresher.ts';
+import { createRefreshLimit } from '../../../src/refresh/refresh-limit.ts';
 import { createRefreshSuppression } from '../../../src/refresh/refresh-suppression.ts';
 import { createSingleFlight } from '../../../src/concurrency/single-flight.ts';
 import { createTaskTracker } from '../../../src/concurrency/task-tracker.ts';
@@ -119,7 +119,7 @@ export function openRefresher({
     }),
     locks,
     breaker,
-    sessionLimit: createSlidingWindow({ perMinute: maxPerMinute, clock: Date.now }),
+    refreshLimit: createRefreshLimit({ perMinute: maxPerMinute, clock: Date.now }),
     suppression: createRefreshSuppression({ sessions, locks, lockWaitMs: LOCK_WAIT_MS, clock: Date.now }),
     refreshes: createSingleFlight(),
     backgroundTasks: createTaskTracker(),

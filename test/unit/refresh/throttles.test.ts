@@ -80,6 +80,17 @@ describe('the error of a request that a throttle rejects', () => {
     await refresher.settle();
   });
 
+  it('names the lock where a sign-in waits until no refresh is under way, after no longer than a request waits', async () => {
+    const { begin, refresher, locks } = openRefresher();
+    const record = await begin();
+    await locks.acquire(record.key, Date.now() + 1_000);
+    const [done, settled] = [vi.fn(), vi.fn()];
+    void throttleOf(refresher.withoutRefresh(record.key, async () => done())).then(settled);
+    await vi.advanceTimersByTimeAsync(WAIT_MS);
+    expect(settled).toHaveBeenCalledWith('lock');
+    expect(done).not.toHaveBeenCalled();
+  });
+
   it('names none when the provider itself is the reason', async () => {
     const { begin, refresher, outcomes } = openRefresher();
     const record = await begin(EXPIRED_MS);

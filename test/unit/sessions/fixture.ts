@@ -38,7 +38,7 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
   const store = openTestStore(clock);
   const { log, lines } = collectLog();
   const metrics = createMetrics();
-  const keyRing = createKeyRing(['a-session-secret-of-32-characters']);
+  const keyRing = createKeyRing(['a-session-secret-Wd8kPz4RmX7vNq2TbL6h']);
   const revoked: string[] = [];
   const issuer = 'https://login.example.com';
   const provider = {

@@ -4,7 +4,7 @@ import { createKeyRing } from '../../../src/crypto/key-ring.ts';
 import { createSealedCookies, type SealedCookies } from '../../../src/crypto/sealed-cookie.ts';
 import { createTickets } from '../../../src/sessions/ticket.ts';
 
-const secret = 'a-session-secret-of-32-characters';
+const secret = 'a-session-secret-Wd8kPz4RmX7vNq2TbL6h';
 
 /** Tickets with a count of the opened seals. */
 function openTickets({ secure = true, remembered = 10, persistent = false } = {}) {
@@ -72,6 +72,17 @@ describe('a ticket', () => {
     expect(setCookie).toMatch(/^coatcheck=\S+; Path=\/; HttpOnly; SameSite=Strict$/);
     expect(await tickets.read(cookie)).toMatchObject({ kind: 'ticket' });
     expect(await tickets.read(`__Host-Http-${cookie}`)).toEqual({ kind: 'absent' });
+  });
+
+  it('is opened again when the remembered seals together would take more than 512 bytes each', async () => {
+    const { tickets, seals, opened } = openTickets({ remembered: 10 });
+    const read = async (seal: string) => tickets.read(`__Host-Http-coatcheck=${seal}`);
+    const large = await seals.seal({ id: 'x'.repeat(3_000) }, 0);
+    const larger = await seals.seal({ id: 'y'.repeat(3_000) }, 0);
+    for (const seal of [large, large, larger, larger]) await read(seal);
+    expect(opened).toEqual([large, larger]);
+    await read(large);
+    expect(opened).toEqual([large, larger, large]);
   });
 
   it('is absent without its cookie', async () => {

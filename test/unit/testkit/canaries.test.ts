@@ -5,7 +5,7 @@ import { createSealedCookies } from '../../../src/crypto/sealed-cookie.ts';
 import { type Canaries, createCanaries } from '../../../testkit/secrets/canaries.ts';
 
 const TOKEN = 'a-secret-that-bears-no-mark-0123456789';
-const SESSION_SECRET = 'a-session-secret-of-32-characters';
+const SESSION_SECRET = 'a-session-secret-Wd8kPz4RmX7vNq2TbL6h';
 
 let canaries: Canaries;
 beforeEach(() => {

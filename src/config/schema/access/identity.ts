@@ -48,7 +48,7 @@ export const identitySchema = section({
     .exactOptional()
     .meta({
       description:
-        'A short-lived JWT about the person, signed with the first of `keys`, for upstreams that cannot check access tokens.',
+        'A short-lived JWT about the user, signed with the first of `keys`, for upstreams that cannot check access tokens.',
       see: '[Telling the API who calls](access.md#tell-the-api-who-calls)',
     }),
 });

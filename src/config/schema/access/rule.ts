@@ -53,7 +53,7 @@ const ruleKeys = section({
     .meta({ description: 'The claim is one of these values.' }),
   scope: scopeToken().exactOptional().meta({ description: 'The access token has this scope.' }),
   acr: text('expected a text').exactOptional().meta({
-    description: 'The person signed in at this level: the claim `acr` is this value.',
+    description: 'The user signed in at this level: the claim `acr` is this value.',
   }),
   get any() {
     return z

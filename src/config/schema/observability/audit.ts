@@ -9,7 +9,7 @@ export const auditSchema = section({
     see: '[Audit](audit.md)',
   }),
   subjects: oneOf(['hashed', 'plain']).prefault('hashed').meta({
-    description: 'Whether audit lines name people by a keyed hash of issuer and subject, or by the subject.',
+    description: 'Whether audit lines name users by a keyed hash of issuer and subject, or by the subject.',
     see: '[Subjects](audit.md#subjects)',
   }),
   key: secretText().exactOptional().meta({

@@ -46,7 +46,7 @@ export const routeTokenKeys = {
   token: oneOf(['user', 'client', 'exchange', 'none']).prefault('user').meta({
     misplacedSecret: true,
     description:
-      "The access token for the upstream: `user`, the person's; `client`, one of the gateway itself by client credentials; `exchange`, one that the provider issues for the person's (RFC 8693); or `none`.",
+      "The access token for the upstream: `user`, the user's; `client`, one of the gateway itself by client credentials; `exchange`, one that the provider issues in exchange for the user's (RFC 8693); or `none`.",
     see: '[Tokens by route](route-tokens.md)',
   }),
   exchange: section({
@@ -68,7 +68,7 @@ export const routeTokenKeys = {
       }),
     actor: oneOf(['none', 'client']).prefault('none').meta({
       description:
-        'Who acts for the person: with `client`, the exchange also sends a token of the gateway itself as `actor_token`.',
+        'Who acts for the user: with `client`, the exchange also sends a token of the gateway itself as `actor_token`.',
     }),
   })
     .prefault({})

@@ -41,7 +41,7 @@ function* tokenIssues(
     yield { path: ['token'], message: 'auth none sends no token, ever; use auth optional, or remove it' };
   }
   if (isFromProvider(route) && kind?.accessTokens === 'one') {
-    yield { path: ['token'], message: `a provider of type ${kind.type} issues no token but the person's` };
+    yield { path: ['token'], message: `a provider of type ${kind.type} issues no token but the user's` };
   }
   if (token !== 'none') return;
   for (const key of ['scopes', 'resource'] as const) {

@@ -55,7 +55,7 @@ const session = z.object({
   userinfo: z.record(z.string(), z.unknown()).optional(),
   ticketKeyId: z.number().optional(),
   steppedUp: stepUpRequirement.omit({ maxAge: true }).optional(),
-  renewedAtMs: z.array(z.number()).optional(),
+  renewals: z.record(z.string(), z.array(z.number())).optional(),
   refusedAtMs: z.array(z.number()).optional(),
 });
 

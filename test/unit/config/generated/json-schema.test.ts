@@ -76,6 +76,7 @@ describe('the JSON Schema of the configuration', () => {
       'session.tls.key',
       'login.failureReturnTo',
       'login.errorPage',
+      'routes[].upstream',
       'routes[].tls.ca',
       'routes[].tls.certificate',
       'routes[].tls.key',

@@ -11,6 +11,7 @@ it('rateLimit limits the unauthenticated endpoints by default, and no API', () =
     attemptsPerUserTotal: 100,
     backchannelLogout: 6_000,
     sessions: 120,
+    admin: 1_200,
   });
   expect(parseRoute({}).maxPerMinute).toBe(0);
 });
@@ -24,6 +25,7 @@ it('rateLimit accepts other limits, and 0 for none', () => {
     attemptsPerUserTotal: 50,
     backchannelLogout: 6_000,
     sessions: 120,
+    admin: 600,
   };
   expect(parseConfig({ ...minimal, rateLimit }).rateLimit).toEqual({ ...rateLimit, callback: 60 });
   expect(parseRoute({ maxPerMinute: 600 }).maxPerMinute).toBe(600);

@@ -80,7 +80,7 @@ describe('the token of a route', () => {
       response: { accessToken: '/access', refreshToken: '/refresh', subject: '/id' },
     };
     expect(problemsWith({ provider: vendor, routes })).toEqual([
-      "routes[0].token: a provider of type credentials issues no token but the person's",
+      "routes[0].token: a provider of type credentials issues no token but the user's",
     ]);
     const { type, issuer, clientId } = minimal.provider;
     const publicClient = { type, issuer, clientId, clientAuthentication: 'none' };

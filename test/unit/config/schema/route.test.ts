@@ -36,6 +36,18 @@ describe('a route', () => {
     ]);
   });
 
+  it('a route needs no upstream where a proxy in trustProxy asks about its requests', () => {
+    const routes = [{ path: '/api' }];
+    expect(parseConfig({ ...minimal, trustProxy: ['10.0.0.0/8'], routes }).routes[0]).not.toHaveProperty(
+      'upstream',
+    );
+    expect(problemsWith({ routes })).toEqual([
+      expect.stringMatching(
+        /^routes\[0\]\.upstream: expected an http\(s\) URL; only a route for GET \/auth\/check/,
+      ),
+    ]);
+  });
+
   it.each(['/', '/api', '/api/v1', '/api/v1.2', '/users/@me', '/.well-known/x', '/api/..hidden'])(
     'a route accepts the path %s',
     (path) => {

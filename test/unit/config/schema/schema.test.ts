@@ -78,6 +78,7 @@ describe('the configuration', () => {
         attemptsPerUserTotal: 100,
         backchannelLogout: 6_000,
         sessions: 120,
+        admin: 1_200,
       },
       routes: [],
       log: { level: 'info', format: 'json' },

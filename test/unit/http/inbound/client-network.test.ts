@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clientNetwork } from '../../../../src/http/inbound/client-network.ts';
+import { clientNetwork, networkBlock } from '../../../../src/http/inbound/client-network.ts';
 
 describe('the client network', () => {
   it.each(['203.0.113.9', '127.0.0.1', '10.0.0.1'])(
@@ -31,5 +31,17 @@ describe('the client network', () => {
 
   it('the network of a text that is not an address is the text itself', () => {
     expect(clientNetwork('')).toBe('');
+  });
+});
+
+describe('the block of a client network', () => {
+  it.each([
+    ['203.0.113.9', '203.0.113.0/24'],
+    ['2001:db8:1:2:ffff::9', '2001:db8:1::/48'],
+    ['2001:db8::', '2001:db8:0::/48'],
+    ['::1', '0:0:0::/48'],
+    ['', ''],
+  ])('of %s is %s', (address, block) => {
+    expect(networkBlock(clientNetwork(address))).toBe(block);
   });
 });

@@ -38,7 +38,7 @@ it('reports the consequences of a plain OAuth 2.0 configuration', () => {
     refresh: 'ok: rotation is not announced: a refresh token in a response replaces the previous one',
     revocation:
       'warning: no endpoint: sign-out discards the refresh token here, but it stays valid at the provider',
-    logout: 'warning: no endpoint: people stay signed in at the provider',
+    logout: 'warning: no endpoint: users stay signed in at the provider',
     callback: 'ok: https://app.example.com/auth/callback; register it at the provider',
   });
 });

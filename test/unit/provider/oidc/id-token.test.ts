@@ -153,12 +153,11 @@ describe('the ID token of a refresh', () => {
 
   it.each<[string, Record<string, unknown>]>([
     ['"sub"', { sub: 'eve' }],
-    ['"sub"', { sub: undefined }],
+    ['"sub"', { sub: 'eve', iss: undefined, aud: undefined }],
     ['"iss"', { iss: 'https://login.example.com/' }],
-    ['"iss"', { iss: undefined }],
+    ['"iss"', { iss: 'https://login.example.com/', sub: undefined }],
     ['"aud"', { aud: 'other' }],
-    ['"aud"', { aud: undefined }],
-    ['"aud"', { aud: ['other', 'another'] }],
+    ['"aud"', { aud: ['other', 'another'], iss: undefined }],
   ])('is rejected for its %s: %o (C20)', async (claim, given) => {
     expect(await open().ofRefresh(given)).toEqual(refusal(claim));
     expect(await open().ofRefresh(given, stranger)).toEqual(refusal(claim));
@@ -167,7 +166,11 @@ describe('the ID token of a refresh', () => {
   it.each<[string, Record<string, unknown>]>([
     ['"aud"', { aud: ['web', 'other'] }],
     ['"azp"', { azp: 'other' }],
-  ])('changes no claims because of its %s, but is about the same user: %o (C20)', async (claim, given) => {
+    ['"sub"', { sub: undefined }],
+    ['"iss"', { iss: undefined }],
+    ['"aud"', { aud: undefined }],
+    ['"aud"', { aud: [] }],
+  ])('changes no claims because of its %s, but is about no other user: %o (C20)', async (claim, given) => {
     expect(await open().ofRefresh(given)).toEqual({ ...refusal(claim), kind: 'unverifiable' });
   });
 
@@ -185,8 +188,8 @@ describe('the ID token of a refresh', () => {
 
   it.each<[string, Record<string, unknown>]>([
     ['"sub"', { sub: 'eve' }],
-    ['"iss"', { iss: undefined }],
-    ['"aud"', { aud: undefined }],
+    ['"iss"', { iss: 'https://other.example.com' }],
+    ['"aud"', { aud: 'other' }],
   ])('is rejected for its %s even while the keys are unavailable: %o (C20)', async (claim, given) => {
     expect(await open({ status: 503 }).ofRefresh(given)).toEqual(refusal(claim));
   });

@@ -5,7 +5,7 @@ import { createRecordCodec } from '../../../../src/sessions/store/record/record.
 import { sessionEndsAtMs, type SessionData } from '../../../../src/sessions/session.ts';
 import { sampleData } from '../sample.ts';
 
-const envelopes = createEnvelopes(createKeyRing(['a-session-secret-of-32-characters']));
+const envelopes = createEnvelopes(createKeyRing(['a-session-secret-Wd8kPz4RmX7vNq2TbL6h']));
 const codec = createRecordCodec(envelopes);
 const data = sampleData(Date.UTC(2026, 0, 15), { providerSessionId: 'sid', refusedAtMs: [1] });
 
