@@ -1,7 +1,8 @@
+import { featureCosts } from './studies/features.ts';
 import { memory } from './studies/memory.ts';
 import { refresh } from './studies/refresh.ts';
 import { renewal } from './studies/renewal.ts';
-import { requests } from './studies/requests.ts';
+import { besidePeers, requests } from './studies/requests.ts';
 import { sessions } from './studies/sessions/sessions.ts';
 import { sockets } from './studies/sockets.ts';
 import { start } from './studies/start.ts';
@@ -11,8 +12,10 @@ import type { Study } from './study.ts';
 /** The subjects of the benchmark, by their short names. */
 export const studies = {
   requests,
+  peers: besidePeers,
   refresh,
   renewal,
+  features: featureCosts,
   sessions,
   streams,
   sockets,
