@@ -53,7 +53,7 @@ export function createSigningKeys(configured: Config['keys']): SigningKeys {
     async sign(claims, { algorithm, type } = {}) {
       const { key, kid, algorithms, algorithm: usual } = current();
       const alg = algorithm ?? usual;
-      if (!algorithms.includes(alg)) throw new Error(`the first of keys cannot sign with ${alg}`);
+      if (!algorithms.includes(alg)) throw new Error(`the key ${kid} of keys cannot sign with ${alg}`);
       return new SignJWT(claims).setProtectedHeader({ alg, kid, ...(type && { typ: type }) }).sign(key);
     },
     jwks: () => ({ keys: published.map(({ jwk }) => jwk) }),

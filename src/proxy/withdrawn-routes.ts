@@ -3,7 +3,12 @@ import { hasSameSettings } from '../config/same-settings.ts';
 import type { Route, Routes } from './routes.ts';
 
 /** What a WebSocket or an event stream was opened by. */
-export type OpenedBy = { readonly route: RouteConfig; readonly path: string };
+export type OpenedBy = {
+  readonly route: RouteConfig;
+  readonly path: string;
+  /** The issuer of the access token that the caller brought. */
+  readonly tokenIssuer?: string | undefined;
+};
 
 /** True if the routes in force would no longer permit what was opened. */
 export type IsWithdrawn = (openedBy: OpenedBy) => boolean;
@@ -19,9 +24,10 @@ export function withdrawnBy(
   { hasStricterSignIn }: { hasStricterSignIn: boolean },
 ): IsWithdrawn {
   const current = new Set(all.map(({ config }) => config));
-  return ({ route, path }) => {
+  return ({ route, path, tokenIssuer }) => {
     const next = routeOf(path, match);
     if (next === undefined || isStricter(next, route)) return true;
+    if (tokenIssuer !== undefined && !acceptsToken(next, route, tokenIssuer)) return true;
     return hasStricterSignIn && next.auth !== 'none' && !current.has(route);
   };
 }
@@ -40,6 +46,11 @@ function isStricter(next: RouteConfig, former: RouteConfig): boolean {
     (former.methods.includes('GET') && !next.methods.includes('GET')) ||
     addsRules(next.require, former.require)
   );
+}
+
+/** True if the route still accepts the token that the former one has accepted. */
+function acceptsToken({ bearer }: RouteConfig, former: RouteConfig, issuer: string): boolean {
+  return bearer.issuers.includes(issuer) && bearer.audience === former.bearer.audience;
 }
 
 function routeOf(path: string, match: Routes['match']): RouteConfig | undefined {

@@ -24,12 +24,12 @@ export const commonProviderKeys = {
   proxy: proxySetting().prefault('env').meta({
     description:
       'The HTTP proxy for every call to the provider: `env`, the one of `HTTPS_PROXY` or `HTTP_PROXY` unless `NO_PROXY` has the host; `none`; or its URL, such as `http://user:password@proxy.internal:3128`.',
-    see: '[Behind a corporate proxy](operations.md#behind-a-corporate-proxy)',
+    see: '[Behind a corporate proxy](operations.md#go-through-a-corporate-proxy)',
     secret: true,
   }),
   tls: clientTls('the provider').prefault({}).meta({
     description: 'TLS to the provider: a private CA, a client certificate.',
-    see: '[A private CA](operations.md#a-private-ca)',
+    see: '[A private CA](operations.md#trust-a-private-ca)',
   }),
 };
 
@@ -40,10 +40,18 @@ export type ProviderSchema = z.ZodType<
   z.core.$ZodTypeInternals<ProviderSection, unknown> & z.core.$ZodTypeDiscriminable['_zod']
 >;
 
+/** One of `keys`. */
+export type NamedSigningKey = SigningKey & {
+  /** Its place in the configuration, such as `keys[0]`. */
+  readonly path: string;
+  /** The place with the key's identifier, if the configuration has one: `keys[0] (key-1)`. */
+  readonly name: string;
+};
+
 /** The keys of the configuration outside of `provider` that its rules need. */
 export type OtherKeys = {
-  /** The first of `keys`; undefined without one, `invalid` when `keys` is not valid. */
-  readonly signingKey: SigningKey | 'invalid' | undefined;
+  /** The first of `keys` that signs; undefined without one, `invalid` when `keys` is not valid. */
+  readonly signingKey: NamedSigningKey | 'invalid' | undefined;
 };
 
 /** The part of a provider kind that the configuration needs. The kinds are in a higher layer, so they are passed in. */

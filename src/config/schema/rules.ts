@@ -5,7 +5,7 @@ import { formatListenAddress } from '../values/address.ts';
 import { foldPath, isUnder } from '../values/path.ts';
 import { isInsecure } from '../values/url.ts';
 import type { DeclaredKey } from './declaration/declared-keys.ts';
-import type { ProviderSectionKind } from './provider-section.ts';
+import type { NamedSigningKey, ProviderSectionKind } from './provider-section.ts';
 import { routeAccessRules } from './access/rules.ts';
 import { redisAccessRules } from './redis-rules.ts';
 import type { Config } from './sections.ts';
@@ -79,9 +79,18 @@ function* insecureUrls(config: Config, { isValid, keys, kind }: RuleContext): It
 
 /** The rules of the provider kind itself. */
 function* providerRules({ provider, keys }: Config, { isValid, kind }: RuleContext): Iterable<ConfigIssue> {
-  const signingKey = isValid('keys') ? keys.find(({ use }) => use === 'sig')?.key : 'invalid';
+  const signingKey = isValid('keys') ? firstSigningKey(keys) : 'invalid';
   const issues = kind?.brokenRules(provider, (...path) => isValid('provider', ...path), { signingKey }) ?? [];
   for (const { path, message } of issues) yield { path: ['provider', ...path], message };
+}
+
+function firstSigningKey(keys: Config['keys']): NamedSigningKey | undefined {
+  const index = keys.findIndex(({ use }) => use === 'sig');
+  const found = keys[index];
+  if (found === undefined) return undefined;
+  const { key, keyId = key.id } = found;
+  const path = `keys[${index}]`;
+  return { ...key, path, name: keyId === undefined ? path : `${path} (${keyId})` };
 }
 
 /** FAPI 2.0 allows no plain http, whatever the host. Its rules inside of `provider` are the provider's own. */

@@ -18,6 +18,8 @@ export type RequestContext = {
   /** Set while the request is traced and its trace is exported. */
   traceId?: string;
   failureReturnTo?: FailureReturnTo | undefined;
+  /** The issuer of the access token that the caller brought. */
+  tokenIssuer?: string | undefined;
 };
 
 /** Where a failed sign-in leads in place of an error: the app, which reads why from the query. */

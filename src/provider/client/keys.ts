@@ -150,7 +150,8 @@ function* assertionRules(
   isValid: IsValid,
   { signingKey }: OtherKeys,
 ): Iterable<ConfigIssue> {
-  const key = own ?? signingKey;
+  const ownPath = 'provider.privateKey';
+  const key = own === undefined ? signingKey : { ...own, path: ownPath, name: ownPath };
   if (key === 'invalid') return;
   if (key === undefined) {
     const message = 'missing or empty; provider.clientAuthentication private_key_jwt requires it, or keys';
@@ -158,10 +159,9 @@ function* assertionRules(
     return;
   }
   if (own === undefined && isValid('keyId') && keyId !== undefined)
-    yield { path: ['keyId'], message: 'provider.privateKey is not set; use keys[0].keyId' };
+    yield { path: ['keyId'], message: `provider.privateKey is not set; use ${key.path}.keyId` };
   if (isValid('signingAlg') && signingAlg !== undefined && !key.algorithms.includes(signingAlg)) {
-    const owner = own === undefined ? 'keys[0]' : 'provider.privateKey';
-    const message = `expected one of ${key.algorithms.join(', ')}, which ${owner} can sign`;
+    const message = `expected one of ${key.algorithms.join(', ')}, which ${key.name} can sign`;
     yield { path: ['signingAlg'], message };
   }
 }

@@ -153,7 +153,12 @@ export function createSender(deps: SenderDeps): Send {
       call: routeContext.callOf(admitted, server, { caller, repetition, body, traceparent }),
       ...(onConnected !== undefined && { onConnected }),
       response,
-      writer: createResponseWriter(response, routeContext.writerPolicy, context.requestId, writeBatch),
+      writer: createResponseWriter(
+        response,
+        routeContext.writerPolicyOf(context.tokenIssuer),
+        context.requestId,
+        writeBatch,
+      ),
       inspect(head) {
         metrics.upstreamResponse(route.config.path, (performance.now() - startedAtMs) / 1000);
         return repetition === undefined
@@ -173,19 +178,23 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
     createRequestHeaderPolicy(route.config, { host, baseUrl, identityFields }),
   );
   const { connections, timeout } = route.config;
-  const writerPolicy: ResponseWriterPolicy = {
+  const usual: ResponseWriterPolicy = {
     headers: createResponseHeaderPolicy(route.config),
     mayTrail: createResponseTrailerPolicy(route.config),
     idleMs: timeout.idle,
-    eventStreams: {
+    eventStreams: followedFor(undefined),
+  };
+  function followedFor(tokenIssuer: string | undefined): ResponseWriterPolicy['eventStreams'] {
+    return {
       follow(response, contentType) {
         const [path = ''] = (response.req.url ?? '').split('?', 1);
-        eventStreams.follow(response, contentType, { route: route.config, path });
+        eventStreams.follow(response, contentType, { route: route.config, path, tokenIssuer });
       },
-    },
-  };
+    };
+  }
   return {
-    writerPolicy,
+    writerPolicyOf: (tokenIssuer: string | undefined): ResponseWriterPolicy =>
+      tokenIssuer === undefined ? usual : { ...usual, eventStreams: followedFor(tokenIssuer) },
     callOf(
       { request, context, identity }: AdmittedRequest,
       server: UpstreamServer,

@@ -39,7 +39,8 @@ export function createBearerCallers(deps: {
 }): BearerCallers {
   const { verifier, sessionCookie, invalidTokens, log } = deps;
   return {
-    async admit(request, { config }, { clientAddress, requestId }) {
+    async admit(request, { config }, context) {
+      const { clientAddress, requestId } = context;
       const { authorization = '', cookie } = request.headers;
       // SECURITY: it would not be clear who calls; a page must not add its token to the session of its user.
       if (readCookie(cookie, sessionCookie).kind !== 'absent')
@@ -56,6 +57,7 @@ export function createBearerCallers(deps: {
       switch (verdict.kind) {
         case 'valid': {
           const { claims, expiresAtMs } = verdict;
+          context.tokenIssuer = claims.iss;
           return {
             kind: 'bearer',
             session: undefined,

@@ -77,7 +77,8 @@ export function createUpgradeRelay(deps: {
           end.setTimeout(0).setNoDelay().setKeepAlive(true, KEEP_ALIVE_MS);
         }
         const { route } = policy;
-        const openedBy = route && { route, path: context.target.path };
+        const { target, tokenIssuer } = context;
+        const openedBy = route && { route, path: target.path, tokenIssuer };
         const tunnel = tunnels.open([socket, switched.socket, switched.first], openedBy);
         socket.resume();
         return tunnel;

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { Identity } from '../../../testkit/network/certificate-authority.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { jwkOfCertificate } from '../../../testkit/providers/client-certificates.ts';
 import { authority, LIFE, openFapi, tlsSection } from './fixture.ts';
 
@@ -88,5 +90,46 @@ describe('client authentication by a certificate (standards: H5)', () => {
     });
     await signIn();
     expect((await agent.fetch('/bound/one')).status).toBe(401);
+  });
+});
+
+describe('a WebSocket with a token that is bound to a certificate (standards: H5)', () => {
+  const openBound = ({ toApi }: { toApi: Identity }) =>
+    openFapi({
+      client: bySelf,
+      provider: section('self_signed_tls_client_auth'),
+      options: { secure: { authority } },
+      toApi,
+    });
+  const echo = async (agent: UserAgent) => {
+    const socket = await agent.websocket('/bound/socket');
+    socket.send('hello');
+    const message = await socket.next();
+    socket.close();
+    return message;
+  };
+
+  it('opens, also with the token of a refresh', async () => {
+    const { agent, advance, signIn, fake } = await openBound({ toApi: own });
+    await signIn();
+    expect(await echo(agent)).toBe('hello');
+    advance(LIFE);
+    expect(await echo(agent)).toBe('hello');
+    expect(fake.tokenCalls({ grant: 'refresh_token' })).toBe(1);
+  });
+
+  it('is rejected by an API that is shown another certificate', async () => {
+    const { agent, signIn } = await openBound({ toApi: other });
+    await signIn();
+    await expect(echo(agent)).rejects.toMatchObject({ status: 401 });
+  });
+
+  it('opens with the certificate that a reload brings', async () => {
+    const { agent, signIn, gateway, api } = await openBound({ toApi: other });
+    await signIn();
+    await expect(echo(agent)).rejects.toMatchObject({ status: 401 });
+    const route = { path: '/bound', upstream: api.url, tls: tlsSection(own), websocket: true };
+    await gateway.reload({ routes: [route] });
+    expect(await echo(agent)).toBe('hello');
   });
 });

@@ -1,22 +1,40 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
+import type { Duplex } from 'node:stream';
 import type { ClientMetadata } from 'oidc-provider';
 import { onTestFinished } from 'vitest';
 import { createCertificateAuthority, type Identity } from '../../../testkit/network/certificate-authority.ts';
 import { listenOnLoopback } from '../../../testkit/network/loopback-server.ts';
 import { thumbprintOf } from '../../../testkit/providers/client-certificates.ts';
+import { jwk } from '../../unit/config/keys.ts';
 import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import {
   startRealProvider,
   type RealProvider,
   type RealProviderOptions,
 } from '../../../testkit/providers/real-provider.ts';
+import { createUpgrades } from '../../../testkit/upstream/upgrades.ts';
 
 /** The lifetime of an access token, in milliseconds. */
 export const LIFE = 300_000;
 
 /** The authority of every certificate in these tests. */
 export const authority = createCertificateAuthority();
+
+/** oidc-provider under the rules of FAPI 2.0, on TLS. */
+export const strictProvider = {
+  secure: { authority, issuer: true },
+  configuration: {
+    jwks: { keys: [JSON.parse(jwk('P-256', { kid: 'key-1', use: 'sig', alg: 'ES256' }))] },
+    features: {
+      fapi: { enabled: true, profile: '2.0' as const },
+      pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
+      dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 1) },
+      jwtResponseModes: { enabled: true },
+      requestObjects: { enabled: true },
+    },
+  },
+};
 
 /** The keys of a `tls` section with a client certificate. */
 export const tlsSection = ({ cert, key }: Identity) => ({
@@ -62,7 +80,7 @@ export async function openFapi(given: {
     },
     {
       ...(config && { config }),
-      routes: [{ path: '/api' }, { path: '/bound', upstream: api.url, tls }],
+      routes: [{ path: '/api' }, { path: '/bound', upstream: api.url, tls, websocket: true }],
       ca: authority.certificate,
       ...(given.baseUrl !== undefined && { baseUrl: given.baseUrl }),
     },
@@ -74,23 +92,32 @@ export async function openFapi(given: {
   if (opened === undefined) throw new Error('the provider did not start');
   const real = opened;
   real.instance.on('authorization.accepted', ({ oidc }) => accepted.push({ ...oidc.params }));
-  return { ...fixture, real, paths, accepted };
+  return { ...fixture, real, api, paths, accepted };
 }
 
 /** An API that accepts an access token only over a connection with the certificate that the token is bound to (RFC 8705). */
 async function startBoundApi(provider: () => RealProvider | undefined) {
   const { cert, key } = authority.issue('127.0.0.1');
-  const respond = async ({ headers, socket }: IncomingMessage, response: ServerResponse) => {
+  const upgrades = createUpgrades();
+  const isBound = async ({ headers, socket }: IncomingMessage) => {
     const [, token = ''] = /^Bearer (.+)$/.exec(headers.authorization ?? '') ?? [];
+    if (provider()?.isAccessTokenActive(token) !== true) return false;
     const found = await provider()?.instance.AccessToken.find(token);
     const thumbprint = thumbprintOf(socket);
-    const isBound = found !== undefined && thumbprint !== undefined && found['x5t#S256'] === thumbprint;
-    response.writeHead(isBound ? 200 : 401).end();
+    return thumbprint !== undefined && found?.['x5t#S256'] === thumbprint;
+  };
+  const respond = async (request: IncomingMessage, response: ServerResponse) => {
+    response.writeHead((await isBound(request)) ? 200 : 401).end();
+  };
+  const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (await isBound(request)) upgrades.handle(request, socket, head);
+    else socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
   };
   const server = createServer(
     { cert, key, ca: authority.certificate, requestCert: true, rejectUnauthorized: false },
     (request, response) => void respond(request, response),
   );
+  server.on('upgrade', (...request) => void upgrade(...request));
   const { port, stop } = await listenOnLoopback(server);
   return { url: `https://127.0.0.1:${port}`, close: stop };
 }

@@ -1,23 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { jwk, pem, publicJwk } from '../../unit/config/keys.ts';
-import { authority, LIFE, openFapi, tlsSection } from './fixture.ts';
+import { pem, publicJwk } from '../../unit/config/keys.ts';
+import { authority, LIFE, openFapi, strictProvider, tlsSection } from './fixture.ts';
 
 const certificate = authority.issue();
 
-/** oidc-provider under the rules of FAPI 2.0, on TLS. */
-const provider = {
-  secure: { authority, issuer: true },
-  configuration: {
-    jwks: { keys: [JSON.parse(jwk('P-256', { kid: 'key-1', use: 'sig', alg: 'ES256' }))] },
-    features: {
-      fapi: { enabled: true, profile: '2.0' as const },
-      pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
-      dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 1) },
-      jwtResponseModes: { enabled: true },
-      requestObjects: { enabled: true },
-    },
-  },
-};
 const byKey = {
   token_endpoint_auth_method: 'private_key_jwt',
   token_endpoint_auth_signing_alg: 'PS256',
@@ -42,7 +28,7 @@ describe('oidc-provider under FAPI 2.0 (standards: H11)', () => {
       client: { ...byKey, tls_client_certificate_bound_access_tokens: true },
       provider: { ...section, tls: tlsSection(certificate) },
       config: { keys },
-      options: provider,
+      options: strictProvider,
       toApi: certificate,
       baseUrl,
     });
@@ -60,7 +46,7 @@ describe('oidc-provider under FAPI 2.0 (standards: H11)', () => {
       client: { ...byKey, dpop_bound_access_tokens: true },
       provider: { ...section, dpop: true, ...trusted },
       config: { keys },
-      options: provider,
+      options: strictProvider,
       baseUrl,
     });
     await signIn();
@@ -82,7 +68,7 @@ describe('oidc-provider under FAPI 2.0 (standards: H11)', () => {
         tls: tlsSection(certificate),
       },
       config: { keys },
-      options: provider,
+      options: strictProvider,
       toApi: certificate,
       baseUrl,
     });

@@ -5,6 +5,7 @@ import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-li
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import { canaries } from '../../../testkit/secrets/canaries.ts';
 import { echo, status } from '../../../testkit/upstream/behaviours.ts';
+import { controlledStream } from '../../../testkit/upstream/streams.ts';
 import type { AgentRequest } from '../../../testkit/user-agent/user-agent.ts';
 
 const AUDIENCE = 'https://api.test';
@@ -219,5 +220,52 @@ describe('a caller with a token of its own, at GET /auth/check', () => {
     // Browsers add no `Authorization` to a handshake.
     expect(await ask('/api/live', { 'x-forwarded-method': 'GET', 'sec-websocket-key': 'x' })).toBe(200);
     expect(await ask('/optional/live', { 'sec-websocket-key': 'x' })).toBe(403);
+  });
+});
+
+describe('a WebSocket and an event stream of a caller with a token of its own', () => {
+  async function openBoth() {
+    const { agent, upstream } = testGateway;
+    const headers = { authorization: `Bearer ${await tokenWith()}` };
+    const stream = controlledStream();
+    upstream.respond(stream.behaviour);
+    const events = await agent.open('/api/events', { headers });
+    expect(events.status).toBe(200);
+    await stream.write('data: one\n\n');
+    const socket = await agent.websocket('/api/live', { headers });
+    const streamClosed = stream.opened.then(
+      (response) => new Promise<string>((resolve) => response.once('close', () => resolve('closed'))),
+    );
+    return { socket, stream, streamClosed };
+  }
+  const reloadWith = (bearer: Record<string, unknown>) => {
+    const { gateway, upstream } = testGateway;
+    return gateway.reload({ routes: [{ path: '/api', upstream: upstream.url, websocket: true, bearer }] });
+  };
+
+  it.each<[string, () => Record<string, unknown>]>([
+    ['its issuer', () => ({ issuers: ['https://other.test'], audience: AUDIENCE })],
+    ['all issuers', () => ({})],
+    ['its audience', () => ({ issuers: [issuer.issuer], audience: 'https://other.test' })],
+  ])('end when a reload removes %s', async (_what, bearer) => {
+    const { socket, streamClosed } = await openBoth();
+    await reloadWith(bearer());
+    expect((await socket.closed).code).toBe(1012);
+    expect(await streamClosed).toBe('closed');
+  });
+
+  it('go on when a reload adds an issuer, as those of a session do when it removes all', async () => {
+    const { socket, stream } = await openBoth();
+    await reloadWith({ issuers: ['https://other.test', issuer.issuer], audience: AUDIENCE });
+    socket.send('two');
+    expect(await socket.next()).toBe('two');
+    await stream.write('data: two\n\n');
+    issuer.patchIdToken = (claims) => ({ ...claims, email: 'alice@example.test' });
+    await testGateway.agent.signIn();
+    const own = await testGateway.agent.websocket('/api/live');
+    await reloadWith({});
+    own.send('three');
+    expect(await own.next()).toBe('three');
+    own.close();
   });
 });

@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { configJsonSchema } from '../../../scripts/generate/json-schema.ts';
 import { loadConfig } from '../../../src/provider/read-config.ts';
+import { pem } from './keys.ts';
 import { problemsOf, secret } from './sample.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -19,6 +20,7 @@ const env = {
   UPSTREAM: 'https://api.internal',
   CLIENT_ID: 'web',
   CLIENT_SECRET: 'client-secret',
+  CLIENT_KEY: pem('P-256'),
   ISSUER: 'https://login.example.com',
   AUDIENCE: 'https://api.example.com',
   COGNITO_DOMAIN: 'https://acme.auth.eu-west-1.amazoncognito.com',
@@ -31,7 +33,7 @@ const load = (file: string, variables: Record<string, string>) =>
   loadConfig(directory + file, { env: variables, readFile: (path) => readFileSync(path, 'utf8') });
 
 it('config/providers contains ready configurations for the most common providers', () => {
-  const wanted = ['auth0', 'cognito', 'dex', 'entra', 'google', 'hydra', 'keycloak', 'okta'].map(
+  const wanted = ['auth0', 'cognito', 'dex', 'entra', 'fapi2', 'google', 'hydra', 'keycloak', 'okta'].map(
     (name) => `${name}.yaml`,
   );
   expect(files).toEqual(expect.arrayContaining(wanted));

@@ -1,3 +1,4 @@
+import { createPrivateKey } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { pem } from '../../config/keys.ts';
 import { minimal, problemsWith } from '../../config/sample.ts';
@@ -37,7 +38,7 @@ describe('provider.clientAuthentication', () => {
 
   it('private_key_jwt rejects an algorithm that the key cannot sign', () => {
     expect(problemsWith({ provider: { ...byKey, signingAlg: 'ES256' }, keys })).toEqual([
-      'provider.signingAlg: expected one of RS256, PS256, RS384, RS512, PS384, PS512, which keys[0] can sign, got "ES256"',
+      'provider.signingAlg: expected one of RS256, PS256, RS384, RS512, PS384, PS512, which keys[0] (key-1) can sign, got "ES256"',
     ]);
     const own = { ...byKey, privateKey: pem('P-256'), signingAlg: 'PS256' };
     expect(problemsWith({ provider: own, keys })).toEqual([
@@ -48,6 +49,10 @@ describe('provider.clientAuthentication', () => {
   it('private_key_jwt rejects a key identifier for the first of keys in another place', () => {
     expect(problemsWith({ provider: { ...byKey, keyId: 'key-2' }, keys })).toEqual([
       expect.stringContaining('provider.keyId: provider.privateKey is not set; use keys[0].keyId'),
+    ]);
+    const after = [{ key: pem('P-256'), use: 'enc' }, ...keys];
+    expect(problemsWith({ provider: { ...byKey, keyId: 'key-2' }, keys: after })).toEqual([
+      expect.stringContaining('provider.keyId: provider.privateKey is not set; use keys[1].keyId'),
     ]);
   });
 
@@ -72,6 +77,14 @@ describe('provider.requestObject', () => {
       'provider.requestObject.signingAlg: expected one of ES256, which keys[0] can sign, got "PS256"',
     ]);
     expect(() => problemsWith({ provider, keys: [{ key: pem('rsa') }] })).toThrow('was accepted');
+  });
+
+  it('names the key that signs by its place and its identifier', () => {
+    const jwk = createPrivateKey(pem('P-256')).export({ format: 'jwk' });
+    const keys = [{ key: pem('rsa'), use: 'enc' }, { key: JSON.stringify({ ...jwk, kid: 'of-the-jwk' }) }];
+    expect(problemsWith({ provider, keys })).toEqual([
+      'provider.requestObject.signingAlg: expected one of ES256, which keys[1] (of-the-jwk) can sign, got "PS256"',
+    ]);
   });
 });
 
