@@ -1,4 +1,5 @@
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { stripTypeScriptTypes } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,20 +10,22 @@ import { startChildProcess } from '../../../testkit/processes/child-process.ts';
 import { readPage } from '../../../testkit/project/markdown.ts';
 import { status } from '../../../testkit/upstream/behaviours.ts';
 import { APP, openShop, type Shop } from '../support/shop.ts';
-import { runSnippet, snippetFor, snippetsOf } from '../support/snippets.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const pages = [
   'README.md',
-  'docs/client.md',
+  'docs/calling-apis.md',
   'docs/endpoints.md',
   'docs/frontends.md',
+  'docs/get-started.md',
   'docs/library.md',
   'docs/migrate/from-browser-sdks.md',
   'docs/migrate/from-duende-bff.md',
+  'docs/sign-in.md',
   'docs/step-up.md',
   'packages/client/README.md',
 ];
+const languages = ['js', 'ts', 'tsx'];
 
 /** How the snippet of a service worker starts: it has other globals than a page, and one test runs it. */
 const WORKER = "self.addEventListener('fetch'";
@@ -79,13 +82,19 @@ declare module 'axios' {
 }
 `;
 
-/** The one snippet of the README that contains a text. */
-const snippetOfReadme = (part: string) => snippetFor('README.md', part);
+/** The code on a page, in the languages of an app. */
+async function snippetsOf(page: string): Promise<{ language: string; text: string }[]> {
+  const { blocks } = readPage(await readFile(join(root, page), 'utf8'));
+  return blocks.filter(({ language }) => languages.includes(language));
+}
 
-/**
- * All of them are compiled. Run as well: those of the README here, those of client.md in `client-snippets.test.ts`, and one each of
- * step-up.md and frontends.md below. The others need what a test of ours does not have: the frameworks and the servers of readers.
- */
+/** The one snippet of the README that contains a text. */
+async function snippetOfReadme(part: string): Promise<string> {
+  const found = (await snippetsOf('README.md')).filter(({ text }) => text.includes(part));
+  expect(found).toHaveLength(1);
+  return stripTypeScriptTypes(found[0]?.text ?? '');
+}
+
 it('compiles every snippet of the documentation for apps strictly', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'coatcheck-snippets-'));
   await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
@@ -157,7 +166,26 @@ describe('the snippets of the README in a page', () => {
 
   const signIn = () => page.navigateBy(`${APP}/`, () => document.querySelector('a')?.click(), undefined);
 
-  const run = (code: string) => runSnippet(page, code);
+  /** Runs a snippet as a module of the page, and returns the names and arguments of the reader's functions that it called. */
+  async function run(code: string): Promise<unknown[][]> {
+    return page.evaluate(async (source) => {
+      const calls: unknown[][] = [];
+      const names = ['greet', 'showSignInLink', 'showNotice'];
+      const own = names.map((name) => [name, (...args: unknown[]) => calls.push([name, ...args])] as const);
+      Object.assign(window, Object.fromEntries(own));
+      const ended = new Promise((resolve, reject) => Object.assign(window, { resolve, reject }));
+      const script = document.createElement('script');
+      script.type = 'module';
+      script.textContent = `${source}\nresolve();`;
+      window.addEventListener('error', ({ message }) =>
+        (window as never as { reject(why: string): void }).reject(message),
+      );
+      document.head.append(script);
+      await ended;
+      return JSON.parse(JSON.stringify(calls)) as unknown[][];
+    }, code);
+  }
+
   const plainFetch = () => snippetOfReadme("fetch('/api/items'); // no Authorization");
 
   it('offers the sign-in, with a way back, when the gateway says that there is no session', async () => {
@@ -185,7 +213,10 @@ describe('the snippets of the README in a page', () => {
   });
 
   it('uses the browser helper, and offers the sign-in after the session has ended', async () => {
-    const snippet = await snippetOfReadme("from 'coatcheck-client'");
+    const snippet = (await snippetOfReadme("from 'coatcheck-client'")).replace(
+      'coatcheck-client',
+      '/coatcheck/index.js',
+    );
     expect(await run(snippet)).toEqual([
       ['showNotice', 'Welcome.', { button: 'Sign in' }],
       ['showNotice', 'Your session has ended.', { button: 'Sign in' }],
