@@ -21,6 +21,7 @@ import {
   type SessionRecord,
   type SessionView,
 } from './session.ts';
+import type { PeerKeys } from './store/redis/peer-keys.ts';
 import type { MarkResult, Sending, SpendMark } from './store/spend-mark.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
 import type { Tickets } from './ticket.ts';
@@ -85,6 +86,7 @@ type SessionsDeps = {
   tickets: Tickets;
   revocations: Revocations;
   pendingWrites: PendingWrites;
+  peerKeys: Pick<PeerKeys, 'has'>;
   backgroundTasks: TaskTracker;
   claimSelection?: Pick<ClaimSelection, 'names'>;
   idleTimeout: number;

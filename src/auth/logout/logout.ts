@@ -8,13 +8,11 @@ import type { Audit } from '../../observability/audit.ts';
 import type { Provider } from '../../provider/provider.ts';
 import { personOf } from '../../sessions/session.ts';
 import type { Sessions } from '../../sessions/service.ts';
+import { UNKNOWN_KEY_RETRY_SECONDS } from '../../sessions/lifecycle/unknown-key.ts';
 import type { SignOutMarker } from './sign-out-marker.ts';
 
 /** How long a logout waits for the provider to revoke the token, in milliseconds; retries continue in the background. */
 const REVOCATION_WAIT_MS = 2_000;
-
-/** The Retry-After while this process lacks a secret, as during a rolling restart. */
-const UNKNOWN_KEY_RETRY_SECONDS = 5;
 
 /**
  * `POST /logout`: ends the session, revokes its refresh token, clears the session cookie and continues to the provider's
