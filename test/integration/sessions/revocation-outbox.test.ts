@@ -150,7 +150,7 @@ describe('in Redis', () => {
   it('the outbox opens no token whose time was changed', async () => {
     await openRedisOutbox().add(requestFor('rt'));
     const client = new Redis(redis.rootUrl);
-    const [bytes = Buffer.alloc(0)] = await client.zrangeBuffer(KEY, 0, 0);
+    const [bytes = Buffer.alloc(0)] = await client.zrangeBuffer(KEY, 0, '0');
     client.disconnect();
     expect(bytes.length).toBeGreaterThan(8);
     bytes[7] = (bytes[7] ?? 0) ^ 1;
