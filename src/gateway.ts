@@ -140,6 +140,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     const removed = former.core.config.session.secrets.filter((secret) => !session.secrets.includes(secret));
     current = next;
     keyRing.replace(session.secrets);
+    backends.peerKeys.announce();
     audit.configure(next.core.config.audit);
     signingKeys.replace(keys);
     shared.cache.configure(session.cache);
@@ -195,6 +196,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
       await settle();
       current.provider.close();
       backends.locks.close();
+      backends.peerKeys.close();
       await Promise.all([current.routing.upstreams.close(), backends.store.close()]);
       history.stop();
       await core.tracing?.close();

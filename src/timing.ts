@@ -54,8 +54,11 @@ export const PEER_SNAPSHOTS_TIMEOUT_MS = 800;
 /** How long the supervisor waits for a worker to reload, besides the time for the metadata of a changed provider. */
 export const WORKER_RELOAD_TIMEOUT_MS = 10_000;
 
-/** How often the supervisor pings a worker, and after how many missed responses in a row the worker counts as hanging. */
-export const HEARTBEAT = { intervalMs: 3_000, unanswered: 5 } as const;
+/**
+ * How often the supervisor pings a worker, and after how many missed responses in a row the worker counts as hanging; one that
+ * does not serve yet has more intervals, because a machine under load may take long to start it.
+ */
+export const HEARTBEAT = { intervalMs: 3_000, unanswered: 5, untilServing: 15 } as const;
 
 /** How often the holder of a lock renews it. */
 export function lockRenewalIntervalMs(lockTtlMs: number): number {

@@ -80,7 +80,7 @@ function aggregated(snapshots: readonly Snapshot[]) {
   return AggregatorRegistry.aggregate(all);
 }
 
-/** States how many workers have current metrics in a scrape. The counters of the others are those of an earlier scrape. */
+/** States how many workers have current metrics in a scrape. The counters of the others are those of an earlier scrape, or none. */
 export function scrapeMetrics(workers: ScrapedWorkers): Promise<string> {
   return scrapeRegistry(workers).metrics();
 }
@@ -91,7 +91,7 @@ function scrapeRegistry(workers: ScrapedWorkers): Registry {
   const registry = new Registry();
   const gauge = new Gauge({
     name: 'coatcheck_workers',
-    help: 'Worker processes, by whether their current metrics are in this scrape: responding, or missing (their last known counters are).',
+    help: 'Worker processes, by whether their current metrics are in this scrape: responding, or missing (hanging or starting; their last known counters are).',
     labelNames: ['state'],
     registers: [registry],
   });

@@ -6,6 +6,7 @@ import type { RedirectLogin } from '../provider/provider.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { CompleteSignIn } from './complete-sign-in.ts';
 import type { LoginCookies } from './login-cookies.ts';
+import type { SignOutMarker } from './logout/sign-out-marker.ts';
 
 /** The parameters of an authorization response that must not be repeated (RFC 6749, section 3.1). */
 const parameters = ['code', 'error', 'error_description', 'error_uri', 'iss', 'session_state'] as const;
@@ -27,12 +28,13 @@ export function createCallback(deps: {
   completeSignIn: CompleteSignIn;
   sessions: Sessions;
   loginCookies: LoginCookies;
+  signOutMarker: SignOutMarker;
   redirectUri: string;
   defaultReturnTo: string;
   /** Where a failed login leads whose own `returnTo` is unknown. */
   failureReturnTo: string | undefined;
 }): RequestHandler {
-  const { redirectLogin, completeSignIn, sessions, loginCookies, redirectUri } = deps;
+  const { redirectLogin, completeSignIn, sessions, loginCookies, signOutMarker, redirectUri } = deps;
 
   return async function callback(request, response) {
     const context = requestContextOf(response);
@@ -71,7 +73,7 @@ export function createCallback(deps: {
       stepUp: required && { required, from, beganAtMs },
     });
 
-    response.appendHeader('Set-Cookie', setCookie);
+    response.appendHeader('Set-Cookie', [setCookie, ...signOutMarker.clear(cookieHeader)]);
     // The callback of another attempt will not carry this session's cookie (SameSite=Strict), so its login cookie names it.
     for (const other of others)
       response.appendHeader('Set-Cookie', await loginCookies.update({ ...other, replaces: key }));

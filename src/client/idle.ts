@@ -32,12 +32,13 @@ export function createIdleWatch(ask: () => Promise<unknown>): IdleWatch {
     add(secondsBefore, listener) {
       let timer: ReturnType<typeof setTimeout> | undefined;
       let warned = false;
-      const check = async () => {
-        if ((await ask()) === undefined && watchers.has(watcher)) checkIn(RETRY_SECONDS);
-      };
+      const check = () =>
+        void ask().then((session) => {
+          if (!session && watchers.has(watcher)) checkIn(RETRY_SECONDS);
+        });
       const checkIn = (seconds: number) => {
         clearTimeout(timer);
-        timer = setTimeout(() => void check(), Math.min(seconds, LONGEST_DELAY_SECONDS) * 1000);
+        timer = setTimeout(check, Math.min(seconds, LONGEST_DELAY_SECONDS) * 1000);
       };
       const watcher = (session: Session<unknown>) => {
         clearTimeout(timer);
@@ -49,7 +50,7 @@ export function createIdleWatch(ask: () => Promise<unknown>): IdleWatch {
         warned = isNear;
       };
       watchers.add(watcher);
-      void check();
+      check();
       return () => {
         watchers.delete(watcher);
         clearTimeout(timer);

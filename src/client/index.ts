@@ -104,7 +104,7 @@ export function createClient<Claims = Record<string, unknown>>(options: ClientOp
       cache: 'no-store',
     });
     const given = response.headers.get('content-type');
-    if (response.ok && (given === contentType || given?.startsWith(`${contentType}`))) return response;
+    if (response.ok && `${given}`.startsWith(`${contentType}`)) return response;
     const { code } = await readProblem(response);
     const reason = `${response.status} ${code ?? given ?? ''}`.trimEnd();
     throw new CoatcheckError(`${method} ${prefix}${endpoint} returned ${reason}`, response.status, code);
@@ -130,9 +130,8 @@ export function createClient<Claims = Record<string, unknown>>(options: ClientOp
       const { pathname, search, hash, href } = location();
       // SECURITY: of a login URL, which comes from a response, only the query is used.
       const query = new URLSearchParams(loginUrl && new URL(loginUrl, href).search);
-      const chosen = { returnTo: returnTo ?? pathname + search + hash, ...parameters };
-      for (const [name, value] of Object.entries(chosen)) query.set(name, value);
-      if (loginHint !== undefined) query.set('login_hint', loginHint);
+      const chosen = { returnTo: returnTo ?? pathname + search + hash, ...parameters, login_hint: loginHint };
+      for (const [name, value] of Object.entries(chosen)) if (value !== undefined) query.set(name, value);
       location().assign(`${prefix}/login?${query}`);
     },
     logout() {

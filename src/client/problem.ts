@@ -15,17 +15,17 @@ export interface Problem {
 
 /**
  * Returns the problem of a response without consuming a `Response`'s body; an empty one when the response is not
- * `application/problem+json` or does not parse.
+ * `application/problem+json`. Of a step-up whose body cannot be read, a header field says where the sign-in is.
  */
 export async function readProblem(response: ReadableResponse): Promise<Problem> {
-  if (!String(contentTypeOf(response)).startsWith('application/problem+json')) return {};
+  if (!`${fieldOf(response, 'content-type')}`.startsWith('application/problem+json')) return {};
   try {
     const body = await bodyOf(response);
     const problem: Problem | null = typeof body === 'string' ? JSON.parse(body) : body;
-    return problem ?? {};
-  } catch {
-    return {};
-  }
+    if (problem?.code) return problem;
+  } catch {}
+  const loginUrl = fieldOf(response, 'x-login-url');
+  return loginUrl ? { code: 'step_up_required', loginUrl } : {};
 }
 
 function bodyOf(response: ReadableResponse) {
@@ -33,8 +33,8 @@ function bodyOf(response: ReadableResponse) {
   return 'response' in response ? response.response : response.clone().json();
 }
 
-function contentTypeOf(response: ReadableResponse): unknown {
-  if ('getResponseHeader' in response) return response.getResponseHeader('content-type');
-  const { headers } = response;
-  return 'get' in headers && typeof headers.get === 'function' && headers.get('content-type');
+function fieldOf(response: ReadableResponse, name: string) {
+  if ('getResponseHeader' in response) return response.getResponseHeader(name);
+  const { headers }: { headers: { get?(name: string): string | null } } = response;
+  return headers.get?.(name);
 }

@@ -66,31 +66,34 @@ export function createSessionTracker(
     tellTabs({ subject });
   }
 
-  async function confirmEnd(reason: SessionEnded): Promise<void> {
+  function confirmEnd(reason: SessionEnded): void {
     announced ??= reason;
-    await ask();
-    announced = undefined;
+    void ask().then(() => (announced = undefined));
   }
 
   /** SECURITY: a message of another tab only makes this page ask the gateway. */
   function hear(message: TabMessage): void {
     if ('subject' in message) {
-      if (endedBy || (subject !== undefined && subject !== message.subject)) void confirmEnd('user_changed');
-    } else if (message.isPending) announced = message.reason;
-    else void confirmEnd(message.reason);
+      if (endedBy || (subject !== undefined && subject !== message.subject)) confirmEnd('user_changed');
+    } else if (message.isPending) {
+      announced = message.reason;
+      // The sign-out may be cancelled, and the session end for another reason later.
+      setTimeout(confirmEnd, SIGN_OUT_TIMEOUT_MS, announced);
+    } else confirmEnd(message.reason);
   }
 
-  async function tellSignOut(): Promise<void> {
-    const session = await ask();
-    if (session?.authenticated === false) tellTabs({ reason: 'signed_out' });
-    else if (isSigningOut) setTimeout(() => void tellSignOut(), SIGN_OUT_POLL_MS);
+  function tellSignOut(): void {
+    void ask().then((session) => {
+      if (session?.authenticated === false) tellTabs({ reason: 'signed_out' });
+      else if (isSigningOut) setTimeout(tellSignOut, SIGN_OUT_POLL_MS);
+    });
   }
 
   /** The page is still there, or there again: it may show the user who has signed out. */
   function stay(): void {
     if (!isSigningOut) return;
     isSigningOut = false;
-    void confirmEnd('signed_out');
+    confirmEnd('signed_out');
   }
 
   if (globalThis.document) {
@@ -114,7 +117,7 @@ export function createSessionTracker(
       tellTabs({ reason: 'signed_out', isPending: true });
       addEventListener('pagehide', () => tellTabs({ reason: 'signed_out' }), { once: true });
       setTimeout(stay, SIGN_OUT_TIMEOUT_MS);
-      setTimeout(() => void tellSignOut(), SIGN_OUT_POLL_MS);
+      setTimeout(tellSignOut, SIGN_OUT_POLL_MS);
     },
   };
 }

@@ -1,4 +1,5 @@
 import { backoffMs, type BackoffRange } from './backoff.ts';
+import { createBoundedMap } from './bounded-map.ts';
 
 /** Keeps callers away from an endpoint that keeps failing. */
 export type CircuitBreaker = {
@@ -11,8 +12,11 @@ export type CircuitBreaker = {
 /** One call. The caller must report how it ended. */
 export type Attempt = {
   succeeded(): void;
-  /** Takes the pause from `Retry-After`, if there is one; at most 30 s of it count. */
-  failed(retryAfterMs: number | undefined): void;
+  /**
+   * Takes the pause from `Retry-After`, if there is one; at most 30 s of it count. A failure that may be the caller's own names
+   * the caller in `by`: further ones by the same caller say nothing about the endpoint, until a call has succeeded.
+   */
+  failed(retryAfterMs: number | undefined, by?: string): void;
   /** Nothing was sent: the call says nothing about the endpoint. */
   cancel(): void;
 };
@@ -24,11 +28,14 @@ const PAUSES: BackoffRange = { firstMs: 500, longestMs: 10_000 };
 /** The longest pause that an endpoint can ask for, in milliseconds: a limit on one caller must not stop all callers for an hour. */
 const LONGEST_RETRY_AFTER_MS = 30_000;
 
+/** How many callers with failures of their own are remembered. */
+const MAX_CALLERS = 100;
+
 /** The longest pause during a trial, in milliseconds: its outcome is known soon. */
 const TRIAL_MS = 1_000;
 
 /**
- * Opens after three failures in a row, for pauses that double up to ten seconds, with jitter. After a pause one call goes
+ * Opens after three failures in a row, those of one caller counted once, for pauses that double up to ten seconds, with jitter. After a pause one call goes
  * through as a trial.
  */
 export function createCircuitBreaker(clock: () => number): CircuitBreaker {
@@ -36,6 +43,7 @@ export function createCircuitBreaker(clock: () => number): CircuitBreaker {
   let pauses = 0;
   let pausedUntilMs = 0;
   let isOnTrial = false;
+  const failedBy = createBoundedMap<string, true>({ maxEntries: MAX_CALLERS });
   const isFailing = () => failures > TOLERATED_FAILURES;
   const pause = (ms: number) => {
     pauses += 1;
@@ -53,13 +61,21 @@ export function createCircuitBreaker(clock: () => number): CircuitBreaker {
       // A trial that never reports its outcome must not block the others for ever.
       if (isOnTrial) pause(PAUSES.longestMs);
       const pausesAtStart = pauses;
+      const cancel = () => {
+        if (isOnTrial && pausesAtStart === pauses) pausedUntilMs = 0;
+      };
       return {
         succeeded() {
           failures = 0;
+          failedBy.clear();
           pausedUntilMs = 0;
           isOnTrial = false;
         },
-        failed(requestedMs = 0) {
+        failed(requestedMs = 0, by) {
+          if (by !== undefined) {
+            if (failedBy.has(by)) return cancel();
+            failedBy.set(by, true);
+          }
           const retryAfterMs = Math.min(requestedMs, LONGEST_RETRY_AFTER_MS);
           if (pausesAtStart !== pauses) {
             // Calls that were made together fail together: they count as one failure.
@@ -74,9 +90,7 @@ export function createCircuitBreaker(clock: () => number): CircuitBreaker {
           );
           if (pauseMs > 0) pause(pauseMs);
         },
-        cancel() {
-          if (isOnTrial && pausesAtStart === pauses) pausedUntilMs = 0;
-        },
+        cancel,
       };
     },
   };

@@ -9,9 +9,10 @@ import { createExtendSession } from '../auth/session/extend-session.ts';
 import { createFrontchannelLogout } from '../auth/logout/frontchannel-logout.ts';
 import { createJwks } from '../auth/jwks.ts';
 import { createLoginCookies } from '../auth/login-cookies.ts';
-import { createLoginParameters } from '../auth/login-parameters.ts';
-import { createLogin } from '../auth/login.ts';
+import { createLoginParameters } from '../auth/login/login-parameters.ts';
+import { createLogin } from '../auth/login/login.ts';
 import { createLogout } from '../auth/logout/logout.ts';
+import { createSignOutMarker } from '../auth/logout/sign-out-marker.ts';
 import { createMySessions } from '../auth/session/my-sessions.ts';
 import { createPasswordLogin } from '../auth/password-login.ts';
 import { createRefusalAudit } from '../auth/refusal-audit.ts';
@@ -22,6 +23,7 @@ import { createStepUpQuery } from '../auth/step-up/query.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { stepUpLimitsOf } from '../config/step-up-limits.ts';
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
+import { createErrorPage } from '../http/problem/error-page.ts';
 import { limitClients } from '../http/rate-limit/rate-limit.ts';
 import { inertHeaders, setting } from '../http/security-headers.ts';
 import type { Provider } from '../provider/provider.ts';
@@ -73,6 +75,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
     secure,
     clock,
   });
+  const signOutMarker = createSignOutMarker({ secure });
   const completeSignIn = createCompleteSignIn({
     ...sessionServices,
     checkSignIn: policies.access.checkSignIn,
@@ -109,6 +112,9 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
             stepUpQuery: createStepUpQuery({ sessions, stepUpLinks, limits: stepUpLimitsOf(config), log }),
             returnTo: createReturnTo(baseUrl, login.prefix),
             defaultReturnTo: login.defaultReturnTo,
+            sameSite: session.cookie.sameSite,
+            signOutMarker,
+            page: createErrorPage(login.errorPage?.html),
             clock,
           }),
         ),
@@ -121,6 +127,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
             completeSignIn,
             sessions,
             loginCookies,
+            signOutMarker,
             redirectUri,
             defaultReturnTo: login.defaultReturnTo,
             failureReturnTo: login.failureReturnTo,
@@ -145,6 +152,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
       logout: createLogout({
         provider,
         sessions,
+        signOutMarker: redirectLogin && signOutMarker,
         audit,
         originPolicy,
         baseUrl,

@@ -17,6 +17,7 @@ import {
 import { createMemoryStore } from '../sessions/store/memory-store.ts';
 import { createRecordCodec } from '../sessions/store/record/record.ts';
 import { createRedisOutbox } from '../sessions/revocation/redis-outbox.ts';
+import { createRedisPeerKeys, noPeerKeys, type PeerKeys } from '../sessions/store/redis/peer-keys.ts';
 import { createRedisStore } from '../sessions/store/redis/store.ts';
 import type { RevocationOutbox } from '../sessions/revocation/outbox.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
@@ -31,6 +32,7 @@ export type Backends = {
   readonly pollSchedule: PollSchedule;
   readonly outbox: RevocationOutbox | undefined;
   readonly sharedTokens: SharedTokens;
+  readonly peerKeys: PeerKeys;
   /** The rights that the Redis user lacks, in the syntax of `ACL SETUSER`; empty for good once they are complete. */
   missingRights(): Promise<readonly string[]>;
 };
@@ -53,6 +55,7 @@ export function openBackends(
       pollSchedule: createLocalPollSchedule(clock),
       outbox: undefined,
       sharedTokens: noSharedTokens,
+      peerKeys: noPeerKeys,
       missingRights: async () => [],
     };
   }
@@ -93,6 +96,11 @@ export function openBackends(
       log,
     }),
     sharedTokens: createRedisSharedTokens({ redis, envelopes, blindIndex, keyPrefix }),
+    peerKeys: createRedisPeerKeys({
+      redis,
+      keyPrefix,
+      ownIds: () => keyRing.all('session-cookie').map(({ id }) => id),
+    }),
     missingRights: createRightsCheck({ redis, keyPrefix, log }),
   };
 }

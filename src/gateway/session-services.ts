@@ -41,7 +41,7 @@ export function createSessionServices(
   provider: Provider,
 ): SessionServices {
   const { config, keyRing, forgedSeals, claimSelection, secure, clock, log, metrics, audit, tracing } = core;
-  const { store, locks, sharedTokens } = backends;
+  const { store, locks, sharedTokens, peerKeys } = backends;
   const { cache, revocations, pendingWrites, refreshes, clientTokenRenewals, backgroundTasks } = shared;
   const { session, refresh } = config;
   const { issuer } = provider;
@@ -59,6 +59,7 @@ export function createSessionServices(
     tickets,
     revocations,
     pendingWrites,
+    peerKeys,
     backgroundTasks,
     claimSelection,
     idleTimeout: session.idleTimeout,

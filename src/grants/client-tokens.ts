@@ -1,20 +1,16 @@
 import type { SingleFlight } from '../concurrency/single-flight.ts';
 import type { TaskTracker } from '../concurrency/task-tracker.ts';
-import type { DpopKey } from '../dpop/key.ts';
 import { GatewayError } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
 import type { GrantOutcome, TokenGrants, TokenTarget } from '../provider/grants/token-grants.ts';
 import type { Lease, Locks } from '../redis/lock/locks.ts';
 import { freshnessOf, type Ahead } from '../tokens/freshness.ts';
-import { createAccessToken, type AccessToken } from '../tokens/token-set.ts';
+import { createAccessToken } from '../tokens/token-set.ts';
 import { grantUnavailable, REFUSED_MS, type GrantCall } from './grant-call.ts';
-import type { SharedTokens } from './shared-tokens.ts';
+import type { ClientToken, SharedTokens } from './shared-tokens.ts';
 
 /** A token target with a name that no other target has. */
 export type NamedTarget = TokenTarget & { readonly id: string };
-
-/** An access token of the gateway itself, and the key that it is bound to, unless it is a bearer token. */
-export type ClientToken = AccessToken & { readonly dpopKey?: DpopKey | undefined };
 
 /** The access tokens of the gateway itself, by client credentials (RFC 6749, section 4.4). No data of a session is in them. */
 export type ClientTokens = {

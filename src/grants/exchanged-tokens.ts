@@ -7,16 +7,9 @@ import type { ExchangeRequest, GrantOutcome, TokenGrants } from '../provider/gra
 import type { Locks } from '../redis/lock/locks.ts';
 import type { Credential } from '../refresh/credential.ts';
 import { createIssuerCheck } from '../refresh/issuer-check.ts';
-import {
-  accessTokenOf,
-  credentialOf,
-  expired,
-  sessionOrThrow,
-  unavailableFor,
-  type RefreshResult,
-} from '../refresh/refresh-result.ts';
+import { expired, sessionOrThrow, unavailableFor, type RefreshResult } from '../refresh/refresh-result.ts';
 import type { RefreshSuppression } from '../refresh/refresh-suppression.ts';
-import { refreshKey } from '../refresh/credential.ts';
+import { accessTokenOf, credentialOf, refreshKey } from '../refresh/credential.ts';
 import type { TokenRefresher } from '../refresh/token-refresher.ts';
 import type { Sessions } from '../sessions/service.ts';
 import { sessionRecord, type SessionRecord, type SessionView } from '../sessions/session.ts';

@@ -3,7 +3,7 @@ import type { Semaphore } from '../concurrency/semaphore.ts';
 import { GatewayError } from '../errors.ts';
 import type { RouteToken, ServiceMetrics } from '../observability/metrics/services.ts';
 import type { GrantOutcome } from '../provider/grants/token-grants.ts';
-import { isAboutClient } from '../refresh/token-endpoint-call.ts';
+import { isAboutClient, isUnexpected } from '../refresh/error-kinds.ts';
 
 /** Calls the token endpoint for a token of routes, unless the circuit breaker that all calls of it share is open. */
 export type GrantCall = (token: RouteToken, send: () => Promise<GrantOutcome>) => Promise<GrantOutcome>;
@@ -28,10 +28,10 @@ export function createGrantCall(deps: {
     const startedAtMs = performance.now();
     const outcome = await send();
     metrics.tokenGrant(token, outcome.kind, (performance.now() - startedAtMs) / 1000);
-    const hasFailed =
-      outcome.kind === 'unavailable' || (outcome.kind === 'refused' && isAboutClient(outcome.error));
-    if (!hasFailed) attempt.succeeded();
-    else attempt.failed(outcome.kind === 'unavailable' ? retryAfterMs(outcome) : undefined);
+    if (outcome.kind === 'unavailable') attempt.failed(retryAfterMs(outcome));
+    else if (outcome.kind === 'refused' && isAboutClient(outcome.error))
+      attempt.failed(undefined, isUnexpected(outcome.error) ? 'grants' : undefined);
+    else attempt.succeeded();
     return outcome;
   };
   return (token, send) => semaphore.run(() => call(token, send));

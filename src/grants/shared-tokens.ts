@@ -1,8 +1,12 @@
 import { z } from 'zod';
 import type { BlindIndex } from '../crypto/blind-index.ts';
 import { UnknownKeyError, type Envelopes } from '../crypto/envelope.ts';
+import type { DpopKey } from '../dpop/key.ts';
 import type { RedisConnection } from '../redis/connection.ts';
-import type { ClientToken } from './client-tokens.ts';
+import type { AccessToken } from '../tokens/token-set.ts';
+
+/** An access token of the gateway itself, and the key that it is bound to, unless it is a bearer token. */
+export type ClientToken = AccessToken & { readonly dpopKey?: DpopKey | undefined };
 
 /** Access tokens of the gateway itself that all processes share. The names of tokens may be of any length. */
 export type SharedTokens = {

@@ -44,11 +44,19 @@ export function classifyRefreshFailure(
     if (isBusy(response.status)) return busyOutcome(response, cause);
     // 200 without a token response: the provider may have used up the refresh token.
     if (response.status === 200) return { kind: 'ambiguous', cause };
-    return { kind: 'misconfigured', error: `unexpected status ${response.status}`, cause };
+    const what = isAboutToken(response) ? UNEXPECTED_REFUSAL : `unexpected status ${response.status}`;
+    return { kind: 'misconfigured', error: what, cause };
   }
   if (isNotSent(cause) || isNotConnected(cause))
     return { kind: 'transient', retryAfterSeconds: undefined, cause };
   return { kind: 'ambiguous', cause };
+}
+
+/** The error of a 400 in JSON that is not an OAuth error: the server itself refuses this request, in its own words. */
+export const UNEXPECTED_REFUSAL = 'unexpected status 400 with a JSON body';
+
+function isAboutToken({ status, headers }: Response): boolean {
+  return status === 400 && /^application\/(?:[^;]*\+)?json(?:;|$)/i.test(headers.get('content-type') ?? '');
 }
 
 /**

@@ -62,8 +62,10 @@ export function createForwardAuth(deps: {
       if (!(error instanceof GatewayError) || error.status !== 401) throw error;
       if (error.code === 'session_expired') tokenResolver.clearSessionCookie(response);
       const url = error.options.loginUrl ?? loginUrl;
-      response.setHeader('X-Login-Url', isNavigation(request) ? withReturnTo(url, target) : url);
-      throw error;
+      throw new GatewayError(error.code, {
+        ...error.options,
+        loginUrl: isNavigation(request) ? withReturnTo(url, target) : url,
+      });
     }
   };
 }

@@ -10,6 +10,7 @@ export const REDIS_KEYS = [
   'sid:',
   'note:',
   'generation',
+  'keys',
   'lock:',
   'revocations',
   'rate:',

@@ -15,3 +15,16 @@ export type Credential = {
 export function refreshKey({ key }: Pick<SessionView, 'key'>, { id }: Audience): string {
   return `${key} ${id}`;
 }
+
+/** Returns the access token of a session for an audience, whatever its freshness. */
+export function accessTokenOf({ data }: SessionView, audience: Audience): string | undefined {
+  return data.tokens.access[audience.id]?.value;
+}
+
+/** The credential of a session that is known to have a token for the audience. */
+export function credentialOf(session: SessionView, audience: Audience): Credential {
+  const accessToken = accessTokenOf(session, audience);
+  if (accessToken === undefined)
+    throw new Error('the refreshed session has no access token for the requested audience');
+  return { session, audience, accessToken, dpopKey: session.data.dpopKey };
+}

@@ -2,18 +2,15 @@ import { GatewayError, stepUpRequired } from '../errors.ts';
 import type { Audit } from '../observability/audit.ts';
 import type { Logger } from '../observability/log.ts';
 import type { RefreshOutcomeLabel } from '../observability/metrics/sessions.ts';
+import { UNEXPECTED_REFUSAL } from '../provider/refusal.ts';
 import { sessionExpired } from '../sessions/no-session.ts';
 import type { Sessions } from '../sessions/service.ts';
 import { personOf, type SessionRecord, type SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
-import type { Credential } from './credential.ts';
+import { accessTokenOf } from './credential.ts';
+import { isAboutClient, isUnexpected, isVendorStatus } from './error-kinds.ts';
 import { REFUSED_MS, type RefreshSuppression } from './refresh-suppression.ts';
-import {
-  isAboutClient,
-  isVendorStatus,
-  type RefreshThrottle,
-  type TokenEndpointOutcome,
-} from './token-endpoint-call.ts';
+import type { RefreshThrottle, TokenEndpointOutcome } from './token-endpoint-call.ts';
 
 /**
  * The result of a refresh for every request that waited for it. `outcome` is its label in the metrics, where it counts.
@@ -88,7 +85,10 @@ export type FailedRefresh = Exclude<TokenEndpointOutcome, { kind: 'refreshed' | 
  */
 export function createFailureSettlement(deps: {
   sessions: Sessions;
-  suppression: Pick<RefreshSuppression, 'notGranted' | 'refusedByProvider'>;
+  suppression: Pick<
+    RefreshSuppression,
+    'notGranted' | 'refusedByProvider' | 'pauseAfterUnexpected' | 'pause'
+  >;
   log: Logger;
   audit: Audit;
 }): (
@@ -158,33 +158,22 @@ export function createFailureSettlement(deps: {
         await sessions.end(record.key, 'identity_changed');
         return expired('rejected');
       case 'misconfigured':
-        return isAboutClient(failure.error) ? cannotRefresh(cause) : settleRefusal(record, audience, failure);
+        if (failure.error === UNEXPECTED_REFUSAL || !isAboutClient(failure.error))
+          return settleRefusal(record, audience, failure);
+        return cannotRefresh(
+          cause,
+          isUnexpected(failure.error) ? suppression.pauseAfterUnexpected(record, audience) / 1000 : undefined,
+        );
       case 'ambiguous':
         return cannotRefresh(cause, failure.retryAfterSeconds);
-      case 'transient':
-        return unavailable(
-          'The identity provider cannot be reached to refresh the token. Try again.',
-          (failure.retryAfterSeconds ?? 1) * 1000,
-          {
-            cause,
-            throttle: failure.throttle,
-          },
-        );
+      case 'transient': {
+        const { throttle, retryAfterSeconds = 1 } = failure;
+        if (throttle === 'session_pause') suppression.pause(record, audience, retryAfterSeconds * 1000);
+        const detail = 'The identity provider cannot be reached to refresh the token. Try again.';
+        return unavailable(detail, retryAfterSeconds * 1000, { cause, throttle });
+      }
     }
   };
-}
-
-/** Returns the access token of a session for an audience, whatever its freshness. */
-export function accessTokenOf({ data }: SessionView, audience: Audience): string | undefined {
-  return data.tokens.access[audience.id]?.value;
-}
-
-/** The credential of a session that is known to have a token for the audience. */
-export function credentialOf(session: SessionView, audience: Audience): Credential {
-  const accessToken = accessTokenOf(session, audience);
-  if (accessToken === undefined)
-    throw new Error('the refreshed session has no access token for the requested audience');
-  return { session, audience, accessToken, dpopKey: session.data.dpopKey };
 }
 
 /** Throws `session_expired`, or the error of an unavailable refresh. */

@@ -1,10 +1,11 @@
+import { unjitteredBackoffMs, type BackoffRange } from '../concurrency/backoff.ts';
 import { createBoundedMap } from '../concurrency/bounded-map.ts';
 import { createSlidingWindow } from '../concurrency/sliding-window.ts';
 import type { Locks } from '../redis/lock/locks.ts';
 import type { Sessions } from '../sessions/service.ts';
-import type { SessionData } from '../sessions/session.ts';
+import type { SessionData, SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
-import type { Credential } from './credential.ts';
+import { refreshKey, type Credential } from './credential.ts';
 
 /** Prevents refreshes that cannot help: of tokens that an upstream rejects, or that the provider does not grant. */
 export type RefreshSuppression = {
@@ -30,9 +31,20 @@ export type RefreshSuppression = {
   refusedByProvider(key: string): 'suppressed' | 'ended';
   /** How long to wait before the next refresh of a session after such a rejection, in milliseconds; 0 if there was none. */
   refusedForMs(key: string): number;
-  /** Records that the provider has served a refresh of a session, whose earlier rejections no longer count. */
-  providerServed(key: string): void;
+  /**
+   * Pauses the refreshes of one session and audience after a response that is not one of OAuth, longer with each in a row.
+   * Returns the pause in milliseconds. It bounds what one session may send, and takes nothing from others.
+   */
+  pauseAfterUnexpected(session: SessionKey, audience: Audience): number;
+  /** Pauses them for `ms`. */
+  pause(session: SessionKey, audience: Audience, ms: number): void;
+  /** The rest of such a pause, in milliseconds; 0 if there is none. */
+  pausedForMs(session: SessionKey, audience: Audience): number;
+  /** Records that the provider has served a refresh of a session, whose earlier rejections and pauses no longer count. */
+  providerServed(session: SessionKey, audience: Audience): void;
 };
+
+type SessionKey = Pick<SessionView, 'key'>;
 
 const NOT_GRANTED_MS = 60_000;
 /** The pause after a rejected refresh, in milliseconds. */
@@ -41,6 +53,8 @@ export const REFUSED_MS = 60_000;
 const REFUSALS_UNTIL_ENDED = 3;
 /** The number of refreshes per minute and session that may be followed by another 401. */
 const REJECTIONS_PER_MINUTE = 3;
+/** The pauses of one session and audience after responses that are not of OAuth. */
+const UNEXPECTED_PAUSES: BackoffRange = { firstMs: 5_000, longestMs: 60_000 };
 /** How many rejections of upstreams, and of the provider, a process remembers. */
 const MAX_ENTRIES = 10_000;
 /** The maximum size of the rejected tokens that a process remembers, in bytes. */
@@ -66,6 +80,7 @@ export function createRefreshSuppression(deps: {
   const refusals = createBoundedMap<string, { count: number; firstAtMs: number; lastAtMs: number }>({
     maxEntries: MAX_ENTRIES,
   });
+  const pauses = createBoundedMap<string, { count: number; untilMs: number }>({ maxEntries: MAX_ENTRIES });
   let servedAtMs = -Infinity;
   const rejections = createSlidingWindow({ perMinute: REJECTIONS_PER_MINUTE, clock });
 
@@ -117,10 +132,24 @@ export function createRefreshSuppression(deps: {
       const refusal = refusals.get(key);
       return refusal === undefined ? 0 : Math.max(0, refusal.lastAtMs + REFUSED_MS - clock());
     },
-    providerServed(key) {
+    pauseAfterUnexpected(session, audience) {
+      const key = refreshKey(session, audience);
+      const count = (pauses.get(key)?.count ?? 0) + 1;
+      const pauseMs = unjitteredBackoffMs(count, UNEXPECTED_PAUSES);
+      pauses.set(key, { count, untilMs: clock() + pauseMs });
+      return pauseMs;
+    },
+    pause(session, audience, ms) {
+      const key = refreshKey(session, audience);
+      pauses.set(key, { count: pauses.get(key)?.count ?? 0, untilMs: clock() + ms });
+    },
+    pausedForMs: (session, audience) =>
+      Math.max(0, (pauses.get(refreshKey(session, audience))?.untilMs ?? -Infinity) - clock()),
+    providerServed(session, audience) {
       servedAtMs = clock();
       // The refresh token is valid: what the provider refused before was no verdict on it.
-      refusals.delete(key);
+      refusals.delete(session.key);
+      pauses.delete(refreshKey(session, audience));
     },
     notGranted: (key, audience) => notGrantedAtMs.set(audienceKey(key, audience), clock()),
     wasNotGranted: (key, audience) => notGrantedAtMs.has(audienceKey(key, audience)),

@@ -21,7 +21,8 @@ import {
   type SessionRecord,
   type SessionView,
 } from './session.ts';
-import type { MarkResult, SpendMark } from './store/spend-mark.ts';
+import type { PeerKeys } from './store/redis/peer-keys.ts';
+import type { MarkResult, Sending, SpendMark } from './store/spend-mark.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
 import type { Tickets } from './ticket.ts';
 import type { PendingWrites } from './pending-writes.ts';
@@ -51,7 +52,7 @@ export type Sessions = SessionLookup &
     /** Marks a record, before its refresh token is spent. Throws `store_unavailable` if the mark cannot be written. */
     markSpend(mark: SpendMark): Promise<MarkResult>;
     /** Removes a mark, unless a write has removed it. Never throws: a mark that stays ends by itself. */
-    unmarkSpend(key: string, owner: string): Promise<void>;
+    unmarkSpend(key: string, owner: string, sending: Sending): Promise<void>;
     /**
      * Starts a session with a new ticket. Throws `login_failed` if a logout has ended the owner's pending sign-ins since this
      * one began. The caller revokes the refresh token if this throws.
@@ -85,6 +86,7 @@ type SessionsDeps = {
   tickets: Tickets;
   revocations: Revocations;
   pendingWrites: PendingWrites;
+  peerKeys: Pick<PeerKeys, 'has'>;
   backgroundTasks: TaskTracker;
   claimSelection?: Pick<ClaimSelection, 'names'>;
   idleTimeout: number;
@@ -194,7 +196,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     viewOf,
     markSpend: store.markSpend,
-    unmarkSpend: (key, owner) => store.unmarkSpend(key, owner).catch(() => undefined),
+    unmarkSpend: (...args) => store.unmarkSpend(...args).catch(() => undefined),
 
     revoke,
     async settle() {

@@ -90,8 +90,13 @@ export type SnapshotBroker = {
   retire(worker: Peer): void;
 };
 
-/** `peersOf` returns the other workers that serve at the time of a request. */
-export function createSnapshotBroker(peersOf: (worker: Peer) => readonly Peer[]): SnapshotBroker {
+export function createSnapshotBroker(deps: {
+  /** Returns the other workers that serve at the time of a request. */
+  peersOf: (worker: Peer) => readonly Peer[];
+  /** Returns how many workers there should be; those that do not serve yet, or no longer, are missing. */
+  workerCount: () => number;
+}): SnapshotBroker {
+  const { peersOf, workerCount } = deps;
   const requests = createPendingRequests<Snapshot>();
   /** The newest metrics of each worker that runs. */
   const newest = new Map<Peer, Snapshot['metrics']>();
@@ -113,8 +118,8 @@ export function createSnapshotBroker(peersOf: (worker: Peer) => readonly Peer[])
     const snapshots = running.map(
       ({ peer, snapshot }) => snapshot ?? { checks: [], metrics: newest.get(peer) ?? [] },
     );
-    const missing = running.filter(({ snapshot }) => snapshot === undefined).length;
-    const responding = running.length - missing;
+    const responding = running.filter(({ snapshot }) => snapshot !== undefined).length;
+    const missing = Math.max(0, workerCount() - 1 - responding);
     return { snapshots: [...snapshots, { checks: [], metrics: past }], responding, missing };
   };
 

@@ -2,7 +2,7 @@ import cluster, { type Worker } from 'node:cluster';
 import { unjitteredBackoffMs } from '../concurrency/backoff.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Listeners } from '../server.ts';
-import { startHeartbeat, type Heartbeat } from './heartbeat.ts';
+import { startHeartbeat, watchStart } from './heartbeat.ts';
 import { createSnapshotBroker, isMessage, type ConfigFiles, type Message, type Peer } from './ipc.ts';
 import { createWorkerReloads, WorkerReloadError } from './worker-reloads.ts';
 
@@ -29,7 +29,7 @@ export type Supervisor = {
 const SHORT_LIFE_MS = 5_000;
 const RESTART_BACKOFF = { firstMs: 500, longestMs: 10_000 };
 
-/** Starts `count` workers on the same listeners, with the files, and replaces each that ends or hangs. */
+/** Starts `count` workers on the same listeners, with the files, and replaces each that ends, or hangs, also while it starts. */
 export function supervise(deps: { count: number; files: ConfigFiles; log: Logger }): Supervisor {
   const { count, log } = deps;
   /** What a new worker starts with. */
@@ -39,9 +39,10 @@ export function supervise(deps: { count: number; files: ConfigFiles; log: Logger
   let lastReload: Promise<unknown> = Promise.resolve();
   const workerReloads = createWorkerReloads();
   const serving = new Map<Worker, Peer>();
-  const snapshotBroker = createSnapshotBroker((requester) =>
-    [...serving.values()].filter((peer) => peer !== requester),
-  );
+  const snapshotBroker = createSnapshotBroker({
+    peersOf: (requester) => [...serving.values()].filter((peer) => peer !== requester),
+    workerCount: () => count,
+  });
   const started = Promise.withResolvers<Listeners>();
   const stopped = Promise.withResolvers<void>();
   let phase: 'starting' | 'running' | 'stopping' = 'starting';
@@ -53,14 +54,15 @@ export function supervise(deps: { count: number; files: ConfigFiles; log: Logger
     const startedAtMs = performance.now();
     const startedWith = files;
     const peer = peerOf(worker);
-    let heartbeat: Heartbeat | undefined;
+    let heartbeat = watchStart(() => killHanging(worker, 'a worker does not start; killing it'));
     snapshotBroker.connect(peer);
     workerReloads.connect(peer);
     peer.onMessage((message) => {
       if (message.kind === 'getFiles') peer.send({ kind: 'start', files: startedWith });
       if (message.kind !== 'listening') return;
       serving.set(worker, peer);
-      heartbeat = startHeartbeat(peer, () => killHanging(worker));
+      heartbeat.stop();
+      heartbeat = startHeartbeat(peer, () => killHanging(worker, 'a worker does not respond; killing it'));
       const newest = pendingFiles ?? files;
       if (newest !== startedWith) workerReloads.update(peer, newest);
       if (phase === 'starting' && serving.size === count) {
@@ -69,7 +71,7 @@ export function supervise(deps: { count: number; files: ConfigFiles; log: Logger
       }
     });
     worker.once('exit', (code: number | null, signal: string | null) => {
-      heartbeat?.stop();
+      heartbeat.stop();
       snapshotBroker.retire(peer);
       // A worker that never served has no requests in flight, so its exit code does not matter.
       if (serving.delete(worker)) hasFailed ||= code !== 0;
@@ -80,8 +82,8 @@ export function supervise(deps: { count: number; files: ConfigFiles; log: Logger
   };
 
   /** A worker that hangs handles no signal but this one. Its exit starts a replacement. */
-  const killHanging = (worker: Worker) => {
-    log.error({ worker: worker.id }, 'a worker does not respond; killing it');
+  const killHanging = (worker: Worker, message: string) => {
+    log.error({ worker: worker.id }, message);
     worker.process.kill('SIGKILL');
   };
   const replace = (exitDetails: object, uptimeMs: number) => {

@@ -203,6 +203,33 @@ describe('a gateway with several workers', () => {
     },
   );
 
+  it('names the missing worker while its replacement hangs at its start, and replaces that one too', async () => {
+    // The first replacement blocks its event loop before it has loaded the program.
+    const module = encodeURIComponent(`
+      import cluster from 'node:cluster';
+      if (cluster.worker?.id === ${WORKERS + 1}) for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    `);
+    program = await fixture.start({
+      config: { workers: WORKERS },
+      env: { NODE_OPTIONS: `--import=data:text/javascript,${module}` },
+    });
+    const [victim] = await workersOf(program);
+    if (victim === undefined) throw new Error('the program has no worker');
+    process.kill(victim, 'SIGKILL');
+    await program.waitForOutput((text) =>
+      text.includes('"a worker exited; starting a replacement"') ? text : undefined,
+    );
+    await expect.poll(scrape, PATIENCE).toMatchObject({ responding: WORKERS - 1, missing: 1 });
+    await program.waitForOutput(
+      (text) => (text.includes('"a worker does not start; killing it"') ? text : undefined),
+      150_000,
+    );
+    await expect.poll(scrape, { timeout: 60_000 }).toMatchObject({ responding: WORKERS, missing: 0 });
+    const alice = await fixture.signedIn(program);
+    for (const browser of browsersOf(alice, WORKERS))
+      expect((await browser.fetch('/api/one')).status).toBe(200);
+  }, 300_000);
+
   it('completes running requests in every worker on SIGTERM and exits with code 0', async () => {
     const alice = await fixture.signedIn(program);
     const gate = Promise.withResolvers<void>();

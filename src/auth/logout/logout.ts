@@ -8,12 +8,11 @@ import type { Audit } from '../../observability/audit.ts';
 import type { Provider } from '../../provider/provider.ts';
 import { personOf } from '../../sessions/session.ts';
 import type { Sessions } from '../../sessions/service.ts';
+import { UNKNOWN_KEY_RETRY_SECONDS } from '../../sessions/lifecycle/unknown-key.ts';
+import type { SignOutMarker } from './sign-out-marker.ts';
 
 /** How long a logout waits for the provider to revoke the token, in milliseconds; retries continue in the background. */
 const REVOCATION_WAIT_MS = 2_000;
-
-/** The Retry-After while this process lacks a secret, as during a rolling restart. */
-const UNKNOWN_KEY_RETRY_SECONDS = 5;
 
 /**
  * `POST /logout`: ends the session, revokes its refresh token, clears the session cookie and continues to the provider's
@@ -22,12 +21,14 @@ const UNKNOWN_KEY_RETRY_SECONDS = 5;
 export function createLogout(deps: {
   provider: Provider;
   sessions: Sessions;
+  /** Undefined where no navigation signs in. */
+  signOutMarker: SignOutMarker | undefined;
   audit: Audit;
   originPolicy: OriginPolicy;
   baseUrl: string;
   postLogoutReturnTo: string;
 }): RequestHandler {
-  const { provider, sessions, audit, originPolicy, baseUrl, postLogoutReturnTo } = deps;
+  const { provider, sessions, signOutMarker, audit, originPolicy, baseUrl, postLogoutReturnTo } = deps;
   const postLogoutRedirectUri = new URL(postLogoutReturnTo, baseUrl).href;
 
   return async function logout(request, response) {
@@ -42,25 +43,23 @@ export function createLogout(deps: {
       const person = personOf(ended.data);
       audit.record({ event: 'sign_out', person, session, request: auditedRequest(context) });
     }
-    // SECURITY: another site's form sends no session cookie (SameSite=Strict) and must not clear one.
-    if (reading.kind !== 'absent') {
-      response.setHeader('Set-Cookie', sessions.clearCookie());
-      response.setHeader('Clear-Site-Data', '"cache"');
-    }
     if (ended !== undefined) await withTimeout(ended.revoked, REVOCATION_WAIT_MS);
 
     // The provider knows no session of another issuer, and must not get its ID token.
     const endedHere = ended?.data.issuer === provider.issuer ? ended : undefined;
-    if (isForm(request)) {
-      const idTokenHint = endedHere?.data.tokens.idToken;
-      const url = endedHere && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint });
-      response.status(303).setHeader('Location', url?.href ?? postLogoutReturnTo);
-      response.end();
-      return;
+    // SECURITY: page scripts can read the response to a fetch, so it has no ID token hint; the provider uses its own cookie instead.
+    const idTokenHint = isForm(request) ? endedHere?.data.tokens.idToken : undefined;
+    const url = endedHere && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint });
+    // SECURITY: another site's form sends no session cookie (SameSite=Strict) and must not clear one.
+    if (reading.kind !== 'absent') {
+      // Where the provider is not told, it signs the user in again without a word.
+      const marker = ended !== undefined && url === undefined && signOutMarker?.set();
+      response.setHeader('Set-Cookie', [sessions.clearCookie(), ...(marker ? [marker] : [])]);
+      response.setHeader('Clear-Site-Data', '"cache"');
     }
-    // SECURITY: page scripts can read this response, so it has no ID token hint; the provider uses its own cookie instead.
-    const url = endedHere && provider.endSessionUrl({ postLogoutRedirectUri, idTokenHint: undefined });
-    response.json({ logoutUrl: url?.href ?? postLogoutReturnTo });
+    const logoutUrl = url?.href ?? postLogoutReturnTo;
+    if (isForm(request)) response.status(303).setHeader('Location', logoutUrl).end();
+    else response.json({ logoutUrl });
   };
 }
 

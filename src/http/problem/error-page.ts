@@ -1,5 +1,6 @@
 import { placeholder } from '../../config/values/error-page.ts';
 import { errorPagePolicy } from '../security-headers.ts';
+import { escapeHtml } from './escape-html.ts';
 
 /** What an error page shows. */
 export type ErrorPageContent = {
@@ -12,6 +13,8 @@ export type ErrorPageContent = {
 
 /** An HTML page, with the header fields that differ from those of other errors. */
 export type ErrorPage = { readonly headers: Readonly<Record<string, string>>; readonly body: string };
+
+export type CreatePage = (content: ErrorPageContent) => ErrorPage;
 
 /** Light and dark, for a screen of any size; the link is large enough for a thumb. */
 const style = `
@@ -51,7 +54,7 @@ const ownPage = `<!doctype html>
 `;
 
 /** Fills in the gateway's own page, or `template` in its place. */
-export function createErrorPage(template: string | undefined): (content: ErrorPageContent) => ErrorPage {
+export function createErrorPage(template: string | undefined): CreatePage {
   const headers = {
     'content-security-policy': errorPagePolicy(template === undefined ? style : undefined),
     'content-type': 'text/html; charset=utf-8',
@@ -62,9 +65,4 @@ export function createErrorPage(template: string | undefined): (content: ErrorPa
     const body = html.replace(placeholder, (_whole, name: string) => escapeHtml(values.get(name) ?? ''));
     return { headers, body };
   };
-}
-
-/** SECURITY: a value stands in text, or in an attribute with quotes. */
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

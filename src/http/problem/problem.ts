@@ -23,6 +23,8 @@ export function createProblems(deps: { secure: boolean; loginUrl: string | undef
     if (options.retryAfterSeconds !== undefined) headers['retry-after'] = String(options.retryAfterSeconds);
     if (options.challenge !== undefined) headers['www-authenticate'] = options.challenge;
     if (options.allow !== undefined) headers['allow'] = options.allow.join(', ');
+    // For a client that cannot read the body, as that of a response which another has consumed.
+    if (options.loginUrl !== undefined) headers['x-login-url'] = options.loginUrl;
     const document = {
       title: STATUS_CODES[status],
       status,

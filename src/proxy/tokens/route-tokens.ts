@@ -1,8 +1,9 @@
 import type { RouteConfig } from '../../config/schema/schema.ts';
 import { hashIdentifier } from '../../crypto/identifier.ts';
 import { GatewayError } from '../../errors.ts';
-import type { ClientToken, ClientTokens, NamedTarget } from '../../grants/client-tokens.ts';
+import type { ClientTokens, NamedTarget } from '../../grants/client-tokens.ts';
 import type { ExchangedTokens, ExchangeTarget } from '../../grants/exchanged-tokens.ts';
+import type { ClientToken } from '../../grants/shared-tokens.ts';
 import type { Credential } from '../../refresh/credential.ts';
 import type { TokenTarget } from '../../provider/grants/token-grants.ts';
 import type { TokenRefresher } from '../../refresh/token-refresher.ts';

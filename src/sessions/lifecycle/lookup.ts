@@ -1,3 +1,4 @@
+import { createBoundedMap } from '../../concurrency/bounded-map.ts';
 import { createLimitedWarning } from '../../observability/log-limit.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
@@ -5,8 +6,10 @@ import { lapseReason } from '../end-reason.ts';
 import type { PendingWrites } from '../pending-writes.ts';
 import type { ReadCache } from '../read-cache.ts';
 import { isOver, type SessionRecord, type SessionView } from '../session.ts';
+import type { PeerKeys } from '../store/redis/peer-keys.ts';
 import type { SessionStore } from '../store/store.ts';
 import type { Tickets } from '../ticket.ts';
+import { createUnknownKeyLog, unknownKey } from './unknown-key.ts';
 import type { SessionEnding } from './ending.ts';
 
 /**
@@ -14,13 +17,15 @@ import type { SessionEnding } from './ending.ts';
  * are two different cookies, of which one is planted. `unknown_key`: another process may be able to open the cookie.
  */
 export type SessionReading<Kind = SessionView> =
-  | { kind: 'absent'; because?: 'conflict' | 'unknown_key' }
+  | { kind: 'absent'; because?: 'conflict' }
+  | { kind: 'absent'; because: 'unknown_key'; keyId: number }
   | { kind: 'ended' }
   | { kind: 'live'; session: Kind };
 
 /**
  * Finds the session of a request. With a client address, each of these throws `rate_limited` once that address has sent too
- * many forged cookies.
+ * many forged cookies. All but `peek` throw `store_unavailable` for a cookie that another process can open: without it, the
+ * response would read as a sign-out.
  */
 export type SessionLookup = {
   /** Finds the session of a request. Does not extend its idle limit. */
@@ -39,27 +44,50 @@ type LookupDeps = {
   tickets: Tickets;
   pendingWrites: PendingWrites;
   ending: SessionEnding;
+  peerKeys: Pick<PeerKeys, 'has'>;
   /** In milliseconds. */
   idleTimeout: number;
   clock: () => number;
   log: Logger;
-  metrics: Pick<Metrics, 'sessionUsed'>;
+  metrics: Pick<Metrics, 'sessionUsed' | 'sessionEnded'>;
 };
 
 /** The shortest time between two extensions of the idle limit, as a share of it and in milliseconds. */
 const TOUCH_SHARE = 1 / 20;
 const TOUCH_MS = 60_000;
 
+/** The maximum number of missing sessions that a process remembers to have reported. */
+const MAX_REPORTED = 10_000;
+
 /** The shortest time between two warnings about unknown keys, in milliseconds. */
 const WARNING_INTERVAL_MS = 10_000;
 
 export function createSessionLookup(deps: LookupDeps): SessionLookup {
-  const { store, cache, tickets, pendingWrites, ending, idleTimeout, clock, log, metrics } = deps;
+  const { store, cache, tickets, pendingWrites, ending, peerKeys, idleTimeout, clock, log, metrics } = deps;
   const touchEveryMs = Math.min(TOUCH_MS, idleTimeout * TOUCH_SHARE);
   const isEnded = (session: SessionView) => isOver(session, clock(), store.generation());
 
+  const warnOfPeerKey = createUnknownKeyLog({
+    log,
+    clock,
+    message:
+      'session cookies are sealed with a secret that other processes have and this one lacks; responding with 503',
+  });
   /** SECURITY: anybody can send a cookie that names any key, so the number of warnings is limited. */
-  const warnOfUnknownKey = createLimitedWarning({ log, intervalMs: WARNING_INTERVAL_MS, clock });
+  const warnOfUselessKey = createLimitedWarning({ log, intervalMs: WARNING_INTERVAL_MS, clock });
+  const orThrowIfPeerHasKey = async <Kind>(reading: SessionReading<Kind>): Promise<SessionReading<Kind>> => {
+    if (reading.kind !== 'absent' || reading.because !== 'unknown_key') return reading;
+    const { keyId } = reading;
+    if (await peerKeys.has(keyId)) {
+      warnOfPeerKey(keyId);
+      throw unknownKey();
+    }
+    warnOfUselessKey(
+      { keyId },
+      'a session cookie is sealed with a secret that this process does not have; the cookie is kept',
+    );
+    return reading;
+  };
 
   /** Finds the session of a cookie in memory, or else in the store. */
   const findByCookie = async <Kind extends SessionView>(
@@ -76,11 +104,7 @@ export function createSessionLookup(deps: LookupDeps): SessionLookup {
         return { kind: 'absent' };
       // Keeps the cookie: during a rotation or a rolling restart, another process may have the secret.
       case 'unknown_key':
-        warnOfUnknownKey(
-          { keyId: ticket.keyId },
-          'a session cookie is sealed with a secret that this process does not have; the cookie is kept',
-        );
-        return { kind: 'absent', because: 'unknown_key' };
+        return { kind: 'absent', because: 'unknown_key', keyId: ticket.keyId };
       case 'invalid':
         return { kind: 'ended' };
       case 'ticket':
@@ -98,20 +122,24 @@ export function createSessionLookup(deps: LookupDeps): SessionLookup {
     const lastSeen = cache.lastSeen(key);
     const session = await load(key);
     if (session === undefined) {
-      logMissing(key, lastSeen);
+      reportMissing(key, lastSeen);
       return { kind: 'ended' };
     }
     if (!isEnded(session)) return { kind: 'live', session };
     await ending.end(session.key, lapseReason(session, store.generation()));
     return { kind: 'ended' };
   };
+  /** The sessions whose end was reported: a browser that polls with an old cookie must not repeat the line. */
+  const reported = createBoundedMap<string, true>({ maxEntries: MAX_REPORTED });
   /** Redis deletes a record without a message when a limit passes: the last known state of the session may tell which limit. */
-  const logMissing = (key: string, lastSeen: SessionView | undefined) => {
-    if (cache.hasEnded(key)) return;
+  const reportMissing = (key: string, lastSeen: SessionView | undefined) => {
+    if (cache.hasEnded(key) || reported.has(key)) return;
+    reported.set(key, true);
     if (lastSeen !== undefined && isEnded(lastSeen))
       return ending.reportEnd(key, lapseReason(lastSeen, store.generation()));
+    metrics.sessionEnded('not_found');
     log.info(
-      { session: key },
+      { session: key, reason: 'not_found' },
       'session not found: it has ended before, a limit has passed, or the store has lost it',
     );
   };
@@ -140,13 +168,13 @@ export function createSessionLookup(deps: LookupDeps): SessionLookup {
     peek,
 
     async touch(...cookie) {
-      const reading = await peek(...cookie);
+      const reading = await orThrowIfPeerHasKey(await peek(...cookie));
       if (reading.kind === 'live') extendIdleLimit(reading.session);
       return reading;
     },
 
     async extend(...cookie) {
-      const reading = await peek(...cookie);
+      const reading = await orThrowIfPeerHasKey(await peek(...cookie));
       if (reading.kind !== 'live') return reading;
       const { key } = reading.session;
       const idleExpiresAtMs = clock() + idleTimeout;
@@ -158,6 +186,7 @@ export function createSessionLookup(deps: LookupDeps): SessionLookup {
       return { kind: 'ended' };
     },
 
-    load: (...cookie) => findByCookie(cookie, pendingWrites.get, store.loadRecord),
+    load: async (...cookie) =>
+      orThrowIfPeerHasKey(await findByCookie(cookie, pendingWrites.get, store.loadRecord)),
   };
 }

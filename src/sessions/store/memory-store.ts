@@ -23,11 +23,14 @@ export function createMemoryStore(deps: {
   const records = new Map<string, SessionRecord>();
   const keysByOwner = new Map<string, Set<string>>();
   const markers = new Map<string, { text: string; expiresAtMs: number }>();
+  /** The sendings of refresh tokens without a response; `owner` is that of the last spend mark, until it is removed. */
+  const unanswered = new Map<string, { count: number; lastAtMs: number; owner: string | undefined }>();
   const listeners: ((change: SessionChange | undefined) => void)[] = [];
   let generation = 0;
 
   const drop = (record: SessionRecord) => {
     records.delete(record.key);
+    unanswered.delete(record.key);
     for (const name of ownersOf(record.data).map(ownerName)) {
       const keys = keysByOwner.get(name);
       keys?.delete(record.key);
@@ -71,22 +74,33 @@ export function createMemoryStore(deps: {
         keysByOwner.set(name, (keysByOwner.get(name) ?? new Set()).add(key));
       }
     },
-    async replace(key, data, expectedVersion) {
+    async replace(key, data, expectedVersion, condition) {
       const record = getLive(key);
       if (record === undefined) return 'gone';
       if (record.version !== expectedVersion) return 'conflict';
       const version = expectedVersion + 1;
       records.set(key, sessionRecord({ ...record, data, version }));
+      if (condition !== 'unless_marked') unanswered.delete(key);
       announce({ kind: 'changed', key, version });
       return 'replaced';
     },
     // No other process uses this store, and its locks do not expire.
-    async markSpend({ key, version }) {
+    async markSpend({ key, version, owner, unanswered: allowed }) {
       const record = getLive(key);
       if (record === undefined) return { kind: 'gone' };
-      return { kind: record.version === version ? 'marked' : 'conflict' };
+      if (record.version !== version) return { kind: 'conflict' };
+      const { count = 0, lastAtMs = 0 } = unanswered.get(key) ?? {};
+      if (count > allowed) return { kind: 'unanswered', count, lastMs: clock() - lastAtMs };
+      unanswered.set(key, { count: count + 1, lastAtMs: clock(), owner });
+      return { kind: 'marked' };
     },
-    async unmarkSpend() {},
+    async unmarkSpend(key, owner, sending) {
+      const sent = unanswered.get(key);
+      if (sent?.owner !== owner) return;
+      const count = sending === 'answered' ? sent.count - 1 : sent.count;
+      if (count === 0) unanswered.delete(key);
+      else unanswered.set(key, { ...sent, count, owner: undefined });
+    },
     async touch(key, idleExpiresAtMs) {
       const record = getLive(key);
       if (record === undefined) return false;

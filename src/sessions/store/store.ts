@@ -1,4 +1,4 @@
-import type { MarkResult, SpendMark } from './spend-mark.ts';
+import type { MarkResult, Sending, SpendMark } from './spend-mark.ts';
 import type { SessionView, Owner, SessionData, SessionRecord } from '../session.ts';
 import type { Position } from './position.ts';
 
@@ -41,8 +41,9 @@ export type SessionStore = {
   /** Creates a session in the current generation. The index lists it before it can be loaded. */
   create(key: string, data: SessionData, idleExpiresAtMs: number): Promise<void>;
   /**
-   * Replaces the data if the version is `expectedVersion`, increments the version and removes a spend mark; otherwise
-   * changes nothing. With `unless_marked`, a record with a spend mark is a conflict.
+   * Replaces the data if the version is `expectedVersion`, increments the version, and removes a spend mark and the count of
+   * unanswered sendings; otherwise changes nothing. With `unless_marked`, for data with the same refresh token, a record with
+   * a spend mark is a conflict, and the count stays.
    */
   replace(
     key: string,
@@ -52,8 +53,8 @@ export type SessionStore = {
   ): Promise<ReplaceResult>;
   /** Marks a record before its refresh token is spent. */
   markSpend(mark: SpendMark): Promise<MarkResult>;
-  /** Removes the mark of this owner. */
-  unmarkSpend(key: string, owner: string): Promise<void>;
+  /** Removes the mark of this owner. An answered sending no longer counts. */
+  unmarkSpend(key: string, owner: string, sending: Sending): Promise<void>;
   /** Extends the idle limit, never shortens it; gives false if the session has ended. */
   touch(key: string, idleExpiresAtMs: number): Promise<boolean>;
   /** Removes a session. Of concurrent callers, exactly one gets the removed record. */

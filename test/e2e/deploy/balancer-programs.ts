@@ -91,7 +91,24 @@ export type AskingProxy = {
   ): Promise<ChildProcess>;
 };
 
+/** Debian has no Traefik: it takes part where `TRAEFIK` names one. */
+const traefik: AskingProxy = {
+  name: 'Traefik',
+  async start(folder, ports) {
+    const sample = await adapt('traefik/forward-auth.yaml', [
+      ...addressesOf(ports),
+      ...certificateIn(folder),
+    ]);
+    await writeFile(join(folder, 'forward-auth.yaml'), sample);
+    return startChildProcess(program('traefik', 'TRAEFIK', []), [
+      `--entryPoints.websecure.address=127.0.0.1:${ports.https}`,
+      `--providers.file.filename=${join(folder, 'forward-auth.yaml')}`,
+    ]);
+  },
+};
+
 export const askingProxies: readonly AskingProxy[] = [
+  ...(process.env['TRAEFIK'] === undefined ? [] : [traefik]),
   {
     name: 'nginx',
     async start(folder, ports) {

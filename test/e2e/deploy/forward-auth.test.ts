@@ -25,22 +25,22 @@ beforeAll(async () => {
   const { provider, upstream, redis, folder } = fixture;
   await writeCertificate(folder);
   const routes = [
-    { path: '/orders', upstream: upstream.url, identity: { headers: { 'X-User': '/sub' } } },
+    { path: '/orders', identity: { headers: { 'X-User': '/sub' } } },
     {
       path: '/orders/closed',
-      upstream: upstream.url,
       require: [{ claim: '/role', equals: 'boss' }],
     },
     {
       path: '/orders/open',
-      upstream: upstream.url,
       auth: 'optional',
       identity: { headers: { 'X-User': '/sub' } },
     },
   ];
-  const parts = { provider, upstream, store: redis.url, config: { trustProxy: ['127.0.0.1'], routes } };
+  const listen = `127.0.0.1:${await freePort()}`;
+  // Traefik sends the address of the gateway as the host of its question.
+  const config = { trustProxy: ['127.0.0.1'], allowedHosts: [listen], routes };
   program = await startProgram({
-    yaml: JSON.stringify(gatewayConfig(parts, BASE_URL, `127.0.0.1:${await freePort()}`)),
+    yaml: JSON.stringify(gatewayConfig({ provider, upstream, store: redis.url, config }, BASE_URL, listen)),
   });
   const browser = createUserAgent(BASE_URL, { connect: { host: '127.0.0.1', port: program.port } });
   await browser.signIn('/');

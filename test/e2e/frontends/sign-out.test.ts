@@ -157,3 +157,38 @@ describe('a sign-out with a provider that has no logout endpoint', () => {
     await shop.close();
   });
 });
+
+describe.each([
+  ['Chromium', startChromiumBrowser],
+  ['Firefox', startFirefox],
+])('a page after the sign-out that leaves for the sign-in by itself in %s', (_name, start) => {
+  it('signs nobody in: a provider without a logout endpoint is asked only after a click', async () => {
+    const landing = '/?poll=landing&redirect';
+    const shop = await openShop({
+      index: WATCHING_APP,
+      provider: { metadata: { end_session_endpoint: undefined } },
+      config: { login: { postLogoutReturnTo: landing } },
+    });
+    const browser = await start(shop.hosts);
+    const page = await (await browser.newContext()).openPage(`${APP}/start`);
+    await page.navigateBy(
+      APP + landing,
+      (path) => location.assign(`/auth/login?returnTo=${encodeURIComponent(path)}`),
+      landing,
+    );
+    const signIns = () => shop.provider.requests.filter(({ endpoint }) => endpoint === 'authorize').length;
+    expect(signIns()).toBe(1);
+
+    await callHelper(page, 'logout');
+    // What a test runs in a page counts as a click, so nothing runs in it before it has left.
+    const leaves = () => shop.front.sent().split(`GET /auth/login?returnTo=${encodeURIComponent(landing)}`);
+    await expect.poll(() => leaves().length, patiently).toBe(3);
+    await expect.poll(() => page.evaluate(() => document.title), patiently).toBe('You have signed out');
+    expect(signIns()).toBe(1);
+    await page.navigateBy(APP + landing, () => document.querySelector('a')?.click(), undefined);
+    await expect.poll(() => shownOn(page), patiently).toMatchObject({ who: 'alice' });
+    expect(signIns()).toBe(2);
+    await browser.close();
+    await shop.close();
+  });
+});

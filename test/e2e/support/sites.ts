@@ -36,13 +36,18 @@ export async function startTlsFront(targetPort: number): Promise<TlsFront> {
 export type Site = Pick<LoopbackServer, 'port'> & {
   /** Header fields of its responses from now on. */
   send(headers: Record<string, string | string[]>): void;
+  /** Redirects a path from now on. */
+  redirect(path: string, location: string): void;
   close(): Promise<void>;
 };
 
 /** Starts one, on a free port of 127.0.0.1. */
 export async function startSite(): Promise<Site> {
   let headers: Record<string, string | string[]> = {};
-  const server = createHttpsServer(selfSigned, (_request: IncomingMessage, response: ServerResponse) => {
+  const redirects = new Map<string, string>();
+  const server = createHttpsServer(selfSigned, (request: IncomingMessage, response: ServerResponse) => {
+    const location = redirects.get(request.url ?? '');
+    if (location !== undefined) return void response.writeHead(302, { location }).end();
     response.writeHead(200, { 'content-type': 'text/html', ...headers }).end('<!doctype html><body>');
   });
   server.on('tlsClientError', () => {});
@@ -52,6 +57,7 @@ export async function startSite(): Promise<Site> {
     send: (fields) => {
       headers = fields;
     },
+    redirect: (path, location) => void redirects.set(path, location),
     close: () => listener.stop(),
   };
 }

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { type BegunLogin, authorize, beginLogin, finishLogin } from '../../../testkit/gateway/login-steps.ts';
 import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
-import { openTestGatewayForEachTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import {
+  openTestGatewayForEachTest,
+  openTestGatewayForTest,
+} from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
@@ -93,4 +96,46 @@ it('a completed sign-in does not extend the lifetime of other login attempts in 
   const late = await finishLogin(testGateway.agent, tabs[1]);
   expect(late.json()).toMatchObject({ reason: expect.stringContaining('in this browser') });
   expect(await isSignedIn(testGateway.agent)).toBe(true);
+});
+
+/** The header fields of a link on another site. */
+const FROM_ELSEWHERE = {
+  'sec-fetch-site': 'cross-site',
+  'sec-fetch-mode': 'navigate',
+  'sec-fetch-dest': 'document',
+};
+
+it('a sign-in that another site begins without a cookie starts again from a page of the gateway, once (standards: E2)', async () => {
+  const { agent } = await openTestGatewayForTest();
+  const query = '?returnTo=/a%22%3E%3Cscript%3E&login_hint=%22%3E%3Cscript%3E';
+  const hop = await agent.get(`/auth/login${query}`, { headers: FROM_ELSEWHERE });
+  expect([hop.status, hop.header('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+  expect(hop.header('location')).toBeUndefined();
+  expect(hop.header('cache-control')).toBe('no-store');
+  expect(hop.header('content-security-policy')).toMatch(/^default-src 'none'/);
+  expect(hop.header('content-security-policy')).not.toMatch(/sandbox|script-src/);
+  expect(hop.setCookies).toEqual([]);
+  expect(hop.text()).not.toContain('<script');
+  const [, url = ''] = /content="0; url=([^"]+)"/.exec(hop.text()) ?? [];
+  const next = url.replaceAll('&#38;', '&');
+  expect(next).toBe(`/auth/login?returnTo=%2Fa%22%3E%3Cscript%3E&login_hint=%22%3E%3Cscript%3E&continued=1`);
+
+  // Also in a browser that would name the other site again.
+  const response = await agent.get(next, { headers: FROM_ELSEWHERE });
+  expect(response.status).toBe(302);
+  expect(new URL(response.header('location') ?? '').searchParams.get('login_hint')).toBe('"><script>');
+});
+
+it.each(['same-origin', 'same-site', 'none'])('a sign-in from %s starts at once', async (site) => {
+  const { agent } = await openTestGatewayForTest();
+  const headers = { ...FROM_ELSEWHERE, 'sec-fetch-site': site };
+  expect((await agent.get('/auth/login', { headers })).status).toBe(302);
+});
+
+it('a sign-in from another site starts at once where the browser sends the cookie there', async () => {
+  const lax = await openTestGatewayForTest({ config: { session: { cookie: { sameSite: 'lax' } } } });
+  expect((await lax.agent.get('/auth/login', { headers: FROM_ELSEWHERE })).status).toBe(302);
+  const { agent } = await openTestGatewayForTest();
+  await agent.signIn();
+  expect((await agent.get('/auth/login', { headers: FROM_ELSEWHERE })).status).toBe(302);
 });

@@ -53,8 +53,10 @@ type StepUpRequired = { code: string; stepUp: Record<string, unknown>; loginUrl:
 const call = (path = '/api/one', agent = testGateway.agent) => agent.fetch(path);
 /** Makes a call that needs a step-up. */
 async function required(path?: string, agent?: UserAgent): Promise<StepUpRequired> {
-  const problem = (await call(path, agent)).json() as StepUpRequired;
+  const response = await call(path, agent);
+  const problem = response.json() as StepUpRequired;
   expect(problem.code).toBe('step_up_required');
+  expect(response.header('x-login-url')).toBe(problem.loginUrl);
   return problem;
 }
 /** Follows its login URL to the provider, without going there. */

@@ -105,13 +105,13 @@ describe('a refresh whose response has a new refresh token and a flaw (standards
     ]);
   });
 
-  it('pauses the calls of the token endpoint like any other failure', async () => {
+  it('pauses the refreshes of its session', async () => {
     flaw({ access_token: null });
     testGateway.advance(LIFE);
     testGateway.stopClock();
     for (let at = 0; at < 10; at += 1) expect((await call()).status).toBeGreaterThanOrEqual(502);
-    expect(testGateway.provider.tokenCalls({ grant: 'refresh_token' })).toBe(3);
-    expect(ledger().map(({ reuses }) => reuses)).toEqual([0, 0, 0, 0]);
+    expect(testGateway.provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
+    expect(ledger().map(({ reuses }) => reuses)).toEqual([0, 0]);
   });
 
   it('keeps the refresh token when the response is labelled as text', async () => {

@@ -25,6 +25,11 @@ beforeEach(async () => {
 });
 
 const refreshes = () => testGateway.provider.tokenCalls({ grant: 'refresh_token' });
+/** The calls with a refresh token of a session: after two without a response, a made-up one goes first. */
+const spendings = () => {
+  const issued = new Set(testGateway.provider.tokenLedger().map(({ token }) => token));
+  return testGateway.provider.requests.filter(({ form }) => issued.has(form?.['refresh_token'] ?? '')).length;
+};
 const call = (path = '/api/one') => testGateway.agent.fetch(path);
 const calls = (count: number) => Promise.all(Array.from({ length: count }, (_, at) => call(`/api/${at}`)));
 const json = (
@@ -147,14 +152,15 @@ describe('a refresh that fails for another reason keeps the session (standards: 
       testGateway.provider.faults.token = fault;
       testGateway.advance(LIFE);
       for (const response of await calls(5)) await expectKept(response);
-      const failed = refreshes();
+      const failed = spendings();
       expect(failed).toBeGreaterThanOrEqual(1);
       expect(failed).toBeLessThanOrEqual(3);
+      expect(refreshes()).toBeLessThanOrEqual(3);
 
       testGateway.provider.faults.clear();
       testGateway.advance(PAUSE);
       expect((await call()).status).toBe(200);
-      expect(refreshes()).toBe(failed + 1);
+      expect(spendings()).toBe(failed + 1);
       expect(testGateway.provider.tokenLedger()).toMatchObject([
         { spent: 1, reuses: 0 },
         { spent: 0, familyAlive: true },

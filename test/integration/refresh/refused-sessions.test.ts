@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import type { Fault } from '../../../testkit/fake-provider/faults.ts';
 import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import { ACCOUNTS } from '../../../testkit/providers/vendor-api.ts';
@@ -9,6 +10,8 @@ import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 /** The lifetime of the access tokens, in milliseconds. */
 const LIFE = 300_000;
 const MINUTE = 60_000;
+/** The first pause of a session after a response that is not one of OAuth, in milliseconds. */
+const PAUSE = 5_000;
 
 let gateway: TestGateway;
 let alice: UserAgent;
@@ -126,6 +129,76 @@ describe('refusals of three sessions in a row', () => {
       vendor.vendor.server.fault = ({ path }) =>
         path === '/auth/refresh' ? { status, body: {} } : undefined;
     }
+  });
+});
+
+describe('a response of the token endpoint that is not one of OAuth', () => {
+  const HTML = { headers: { 'content-type': 'text/html' }, body: '<h1>refused</h1>' };
+  const JSON_BODY = { headers: { 'content-type': 'application/json' }, body: { message: 'expired' } };
+  const faults: [string, Fault][] = [
+    ['400 in HTML', { status: 400, ...HTML }],
+    ['400 in JSON', { status: 400, ...JSON_BODY }],
+    ['403', { status: 403 }],
+    ['404 in HTML', { status: 404, ...HTML }],
+    ['a redirect', { status: 302, headers: { location: 'https://other.example/' } }],
+  ];
+  /** Calls while the token endpoint responds so. */
+  const callDuring = async (fault: Fault, agent: UserAgent) => {
+    gateway.provider.faults.token = fault;
+    const response = await call(agent);
+    gateway.provider.faults.clear();
+    return response;
+  };
+
+  it.each(faults)('to one session that polls delays no refresh of others: %s', async (_what, fault) => {
+    for (let round = 0; round < 4; round += 1) {
+      gateway.advance(LIFE);
+      for (let poll = 0; poll < 5; poll += 1) {
+        const response = await callDuring(fault, alice);
+        // Refused three times in JSON while others are served, the session has ended.
+        expect([401, 503]).toContain(response.status);
+        gateway.advance(PAUSE);
+      }
+      await expectOthersServed();
+    }
+  });
+
+  it.each(faults)('to one session causes few calls, however often it polls: %s', async (_what, fault) => {
+    gateway.advance(LIFE);
+    gateway.provider.faults.token = fault;
+    for (let poll = 0; poll < 60; poll += 1) {
+      const response = await call(alice);
+      expect(response.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+      expect(response.header('retry-after')).toMatch(/^[1-9]\d*$/);
+      gateway.advance(1_000);
+    }
+    expect(refreshes()).toBeLessThanOrEqual(4);
+  });
+
+  it.each(faults)('to every session pauses the calls of the process: %s', async (_what, fault) => {
+    gateway.advance(LIFE);
+    gateway.stopClock();
+    gateway.provider.faults.token = fault;
+    for (const agent of [alice, ...others]) expect((await call(agent)).status).toBe(503);
+    expect(refreshes()).toBe(3);
+    gateway.provider.faults.clear();
+    gateway.advance(MINUTE);
+    expect((await call(alice)).status).toBe(200);
+    await expectOthersServed();
+  });
+
+  it('ends no session when it is 400 in HTML, and ends the session when it is 400 in JSON three times, a minute apart', async () => {
+    const bob = others[0] ?? alice;
+    gateway.advance(LIFE);
+    const codes: unknown[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      await callDuring({ status: 400, ...HTML }, bob);
+      codes.push(Object((await callDuring({ status: 400, ...JSON_BODY }, alice)).json()).code);
+      expect((await call(others[1] ?? alice)).status).toBe(200);
+      gateway.advance(LIFE);
+    }
+    expect(codes).toEqual(['provider_unavailable', 'provider_unavailable', 'session_expired']);
+    expect((await call(bob)).status).toBe(200);
   });
 });
 

@@ -108,7 +108,7 @@ describe('a record whose newest version Redis has lost', () => {
 });
 
 describe('a spend mark', () => {
-  const mark = { key: 'one', version: 1, lifetimeMs: 10_000 };
+  const mark = { key: 'one', version: 1, lifetimeMs: 10_000, unanswered: 10 };
 
   it('is written for exactly one of many owners', async () => {
     const store = await openStore();
@@ -165,14 +165,37 @@ describe('a spend mark', () => {
     const store = await openStore();
     await create(store, 'one');
     await store.markSpend({ ...mark, owner: 'a' });
-    await store.unmarkSpend('one', 'b');
+    await store.unmarkSpend('one', 'b', 'answered');
     expect(await client.hexists(await recordKey(), 'm')).toBe(1);
-    await store.unmarkSpend('one', 'a');
+    await store.unmarkSpend('one', 'a', 'answered');
     expect(await client.hexists(await recordKey(), 'm')).toBe(0);
     await store.markSpend({ ...mark, owner: 'a' });
     expect(await store.replace('one', sampleData(), 1, 'unless_marked')).toBe('conflict');
     expect(await store.replace('one', sampleData(), 1)).toBe('replaced');
     expect(await client.hexists(await recordKey(), 'm')).toBe(0);
+  });
+
+  it('counts the sendings without a response, until new tokens are written', async () => {
+    const store = await openStore();
+    await create(store, 'one');
+    const owned = { ...mark, owner: 'a', unanswered: 1 };
+    await store.markSpend(owned);
+    await store.unmarkSpend('one', 'a', 'answered');
+    await store.unmarkSpend('one', 'a', 'answered');
+    for (const owner of ['b', 'c']) {
+      expect(await store.markSpend({ ...owned, owner })).toEqual({ kind: 'marked' });
+      await store.unmarkSpend('one', owner, 'unanswered');
+    }
+    const refused = { kind: 'unanswered', count: 2, lastMs: expect.any(Number) };
+    expect(await store.markSpend(owned)).toEqual(refused);
+    expect(await client.hexists(await recordKey(), 'm')).toBe(0);
+    expect(await store.replace('one', sampleData(), 1, 'unless_marked')).toBe('replaced');
+    expect(await store.markSpend({ ...owned, version: 2 })).toEqual(refused);
+    expect(await store.markSpend({ ...owned, version: 2, unanswered: 2 })).toEqual({ kind: 'marked' });
+    await store.unmarkSpend('one', 'a', 'answered');
+    expect(await store.markSpend({ ...owned, version: 2 })).toEqual(refused);
+    expect(await store.replace('one', sampleData(), 2)).toBe('replaced');
+    expect(await store.markSpend({ ...owned, version: 3 })).toEqual({ kind: 'marked' });
   });
 
   it('cannot be written while Redis refuses writes', async () => {

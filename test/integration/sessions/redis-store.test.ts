@@ -616,8 +616,24 @@ describe('the removal of a session secret that may have leaked', () => {
   });
 });
 
+it('a replica that never saw a session logs and counts once that it is gone, with the reason not_found', async () => {
+  const testGateway = await openGateway();
+  await testGateway.agent.signIn();
+  const replica = await testGateway.replica();
+  const elsewhere = testGateway.browser({ like: testGateway.agent, at: replica });
+  await client.del(await recordKey());
+  const cookie = testGateway.agent.cookies.get('coatcheck')?.value ?? '';
+  for (let count = 0; count < 3; count += 1) {
+    elsewhere.setCookie(`coatcheck=${cookie}`);
+    expect((await elsewhere.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
+  }
+  expect(replica.logs().match(/"reason":"not_found","msg":"session not found/g)).toHaveLength(1);
+  const text = await (await fetch(`${replica.adminUrl}/metrics`)).text();
+  expect(text).toContain('coatcheck_sessions_ended_total{reason="not_found"} 1\n');
+});
+
 describe('a replica that lacks the newest secret, in a rolling restart', () => {
-  it('neither reports a session of the other replica as missing nor clears its cookie (standards: E6)', async () => {
+  it('responds 503 to a cookie of the newest secret, keeps it, and logs its key once (standards: E6)', async () => {
     const newest = await openGateway();
     await newest.gateway.reload(withSecrets(second, first));
     await newest.agent.signIn();
@@ -625,15 +641,38 @@ describe('a replica that lacks the newest secret, in a rolling restart', () => {
     await late.reload(withSecrets(first));
     const elsewhere = newest.browser({ like: newest.agent, at: late });
 
-    const call = await elsewhere.fetch('/api/one');
-    expect(call.json()).toMatchObject({ status: 401, code: 'session_required' });
-    const session = await elsewhere.fetch('/auth/session');
-    expect(session.json()).toMatchObject({ authenticated: false });
-    expect([...call.setCookies, ...session.setCookies]).toEqual([]);
-    expect(late.logs()).toMatch(/"keyId":\d+.*sealed with a secret that this process does not have/);
+    for (const path of ['/api/one', '/optional/one', '/auth/session', '/auth/sessions', '/api/two']) {
+      const response = await elsewhere.fetch(path);
+      expect(response.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
+      expect(response.header('retry-after')).toBe('5');
+      expect(response.setCookies).toEqual([]);
+    }
+    expect(late.logs().match(/"keyId":\d+.*this one lacks/g)).toHaveLength(1);
 
     expect((await newest.agent.fetch('/api/one')).status).toBe(200);
     await late.reload(withSecrets(second, first));
+    expect((await elsewhere.fetch('/api/one')).status).toBe(200);
+  });
+
+  it('treats a cookie whose secret no process has as none, and lets its browser sign in', async () => {
+    const gone = await openGateway();
+    await gone.gateway.reload(withSecrets(second, first));
+    await gone.agent.signIn();
+    await client.flushall();
+    const late = await gone.replica();
+    await late.reload(withSecrets(first));
+    const elsewhere = gone.browser({ like: gone.agent, at: late });
+    const keys = `${PREFIX}keys`;
+    // The replica has announced its key, and the process with the other one has ended long ago.
+    await vi.waitFor(async () => expect(await client.zcard(keys)).toBeGreaterThan(0), POLLING);
+    const newestId = /Fe26\.2\*(\d+)/.exec(gone.agent.cookies.get('coatcheck')?.value ?? '')?.[1] ?? '';
+    await client.zrem(keys, newestId);
+
+    const call = await elsewhere.fetch('/api/one');
+    expect(call.json()).toMatchObject({ status: 401, code: 'session_required' });
+    expect(call.setCookies).toEqual([]);
+    expect((await elsewhere.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+    await elsewhere.signIn();
     expect((await elsewhere.fetch('/api/one')).status).toBe(200);
   });
 
@@ -665,11 +704,13 @@ describe('a replica that lacks the newest secret, in a rolling restart', () => {
       200,
     );
 
-    const call = await testGateway.agent.fetch('/api/one');
-    expect(call.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
-    expect(call.setCookies).toEqual([]);
-    expect(testGateway.gateway.logs()).toMatch(
-      /"keyId":\d+.*sealed with a secret that this process does not have/,
+    for (const path of ['/api/one', '/auth/session', '/api/two']) {
+      const response = await testGateway.agent.fetch(path);
+      expect(response.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
+      expect(response.setCookies).toEqual([]);
+    }
+    expect(testGateway.gateway.logs().match(/"keyId":\d+.*records are sealed with a secret/g)).toHaveLength(
+      1,
     );
     await testGateway.gateway.reload(withSecrets(second, first));
     expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);

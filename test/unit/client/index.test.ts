@@ -312,6 +312,36 @@ describe('check', () => {
     expect(ends).toEqual([]);
   });
 
+  describe('of a step-up whose body cannot be read any more', () => {
+    const loginUrl = '/auth/login?stepUp=sealed';
+    const text = JSON.stringify({ status: 401, code: 'step_up_required', loginUrl });
+    const headers = { 'content-type': type, 'x-login-url': loginUrl };
+    const asRequest = (response: unknown) => {
+      const getResponseHeader = (name: string) => new Headers(headers).get(name);
+      return { status: 401, response, getResponseHeader } as unknown as XMLHttpRequest;
+    };
+    const consumed = async () => {
+      const response = new Response(text, { status: 401, headers });
+      await response.text();
+      return response;
+    };
+
+    test.each([
+      ['a consumed Response of fetch', consumed],
+      ['axios with a Blob', () => ({ status: 401, headers: new Headers(headers), data: new Blob([text]) })],
+      ['axios with a stream', () => ({ status: 401, headers: new Headers(headers), data: undefined })],
+      ['an XMLHttpRequest for a Blob', () => asRequest(new Blob([text]))],
+      ['an XMLHttpRequest for a document', () => asRequest(null)],
+    ])('finds the sign-in in a header field of %s', async (_what, responseOf) => {
+      const { client, ends, sent } = openPage([]);
+      const stepUps: string[] = [];
+      client.onStepUpRequired((event) => stepUps.push(event.loginUrl));
+      await client.check(await responseOf());
+      expect(stepUps).toEqual([loginUrl]);
+      expect([ends, sent]).toEqual([[], []]);
+    });
+  });
+
   test('asks for the session when there is no response, as after a WebSocket has closed', async () => {
     const { client, ends } = openPage([
       Response.json(signedIn),

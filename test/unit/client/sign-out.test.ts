@@ -126,6 +126,27 @@ describe('logout', () => {
     expect([page.ends, other.ends]).toEqual([[], []]);
   });
 
+  test('that is cancelled leaves no reason behind in other pages', async () => {
+    const { browser, openPage } = openBrowser();
+    const [page, other] = [await openPage(), await openPage()];
+    page.logout();
+    await vi.advanceTimersByTimeAsync(10_000);
+    browser.session = signedOut;
+    await other.client.session();
+    expect(other.ends).toEqual(['session_expired']);
+  });
+
+  test('that is cancelled by the end of its page leaves no reason behind in other pages', async () => {
+    const { browser, openPage } = openBrowser();
+    const other = await openPage();
+    // The page says that it leaves, and never anything more.
+    new FakeChannel().postMessage({ reason: 'signed_out', isPending: true });
+    await vi.advanceTimersByTimeAsync(10_000);
+    browser.session = signedOut;
+    await other.client.session();
+    expect(other.ends).toEqual(['session_expired']);
+  });
+
   test('tells other pages, as soon as the session has ended, why', async () => {
     const { browser, openPage } = openBrowser();
     const [page, other] = [await openPage(), await openPage()];

@@ -45,6 +45,26 @@ describe('the circuit breaker', () => {
     expect(breaker.pauseMs()).toBe(0);
   });
 
+  it('the breaker counts failures that may be those of one caller once for each caller', () => {
+    const { breaker } = openBreaker();
+    const failOf = (caller: string) => breaker.begin().failed(undefined, caller);
+    for (let round = 0; round < 10; round += 1) failOf('one');
+    failOf('two');
+    expect(breaker.pauseMs()).toBe(0);
+    failOf('three');
+    expect(breaker.pauseMs()).toBe(500);
+  });
+
+  it('a trial of a caller that has failed before does not lengthen the pause', () => {
+    const { breaker, clock } = openBreaker();
+    for (const caller of ['one', 'two', 'three']) breaker.begin().failed(undefined, caller);
+    clock.advance(500);
+    breaker.begin().failed(undefined, 'one');
+    expect(breaker.pauseMs()).toBe(0);
+    breaker.begin().failed(undefined, 'four');
+    expect(breaker.pauseMs()).toBe(1_000);
+  });
+
   it('the breaker stays open longer after every failed trial, up to ten seconds (G13)', () => {
     const { breaker, clock, fail, open } = openBreaker();
     open();

@@ -32,6 +32,7 @@ function openTokenEndpointCall({ retries = 2 } = {}) {
   const ask = (...outcomes: RefreshOutcome[]) => {
     scripted.outcomes.push(...outcomes);
     const request = {
+      key: 'k1',
       refreshToken: 'rt-1',
       subject: 'ada',
       audience: createAudience([], []),

@@ -8,6 +8,7 @@ import type { SessionRecord } from '../../../src/sessions/session.ts';
 import { createTaskTracker } from '../../../src/concurrency/task-tracker.ts';
 import { createSessions, type Sessions } from '../../../src/sessions/service.ts';
 import { createTickets, type Tickets } from '../../../src/sessions/ticket.ts';
+import { noPeerKeys } from '../../../src/sessions/store/redis/peer-keys.ts';
 import { createPendingWrites } from '../../../src/sessions/pending-writes.ts';
 import { collectLog, type LogLines } from '../log-lines.ts';
 import { silentAudit } from '../silent-audit.ts';
@@ -62,6 +63,7 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
     tickets,
     revocations: createRevocations({ provider, durable: undefined, leaseMs: 30_000, clock, log }),
     pendingWrites: createPendingWrites({ store, clock, log }),
+    peerKeys: noPeerKeys,
     backgroundTasks: createTaskTracker(),
     idleTimeout: IDLE_MS,
     absoluteTimeout: ABSOLUTE_MS,

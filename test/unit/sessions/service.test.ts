@@ -318,8 +318,8 @@ describe('a session that ends by itself', () => {
     expect(await meter(metrics, 'coatcheck_sessions_ended_total', { reason: 'expired' })).toBe(1);
   });
 
-  it('is logged when nothing is known of it any more', async () => {
-    const { sessions, signIn, recordOf, lines } = open();
+  it('is logged and counted once as not found when nothing is known of it any more', async () => {
+    const { sessions, signIn, recordOf, metrics, lines } = open();
     const cookie = await signIn();
     const { key } = await recordOf(cookie);
     await vi.advanceTimersByTimeAsync(IDLE_MS);
@@ -327,8 +327,13 @@ describe('a session that ends by itself', () => {
     expect(lastLine(lines)).toMatchObject({
       level: 'info',
       session: key,
+      reason: 'not_found',
       msg: 'session not found: it has ended before, a limit has passed, or the store has lost it',
     });
+    const before = lines.length;
+    expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
+    expect(lines).toHaveLength(before);
+    expect(await meter(metrics, 'coatcheck_sessions_ended_total', { reason: 'not_found' })).toBe(1);
   });
 });
 

@@ -36,9 +36,11 @@ const plain = async (metrics: Metrics): Promise<Snapshot['metrics']> =>
 
 function openReplica() {
   const workers = new Map<Peer, ReturnType<typeof startWorker>>();
-  const broker = createSnapshotBroker((requester) =>
-    [...workers.keys()].filter((peer) => peer !== requester),
-  );
+  let starting = 0;
+  const broker = createSnapshotBroker({
+    peersOf: (requester) => [...workers.keys()].filter((peer) => peer !== requester),
+    workerCount: () => workers.size + starting,
+  });
   const startWorker = () => {
     const channel = createChannel();
     const metrics = createMetrics();
@@ -66,7 +68,7 @@ function openReplica() {
     workers.set(channel.supervisorSide, worker);
     return worker;
   };
-  return { startWorker };
+  return { startWorker, startWithoutServing: () => void (starting += 1) };
 }
 
 beforeEach(() => void vi.useFakeTimers({ shouldAdvanceTime: true }));
@@ -126,6 +128,13 @@ describe('the metrics of a replica with workers', () => {
     const { started, peers } = await one.scrape();
     expect(started).toBe(1);
     expect(peers).toMatchObject({ responding: 0, missing: 1 });
+  });
+
+  it('state that a worker is missing while it does not serve yet', async () => {
+    const { startWorker, startWithoutServing } = openReplica();
+    const [one] = [startWorker(), startWorker()];
+    startWithoutServing();
+    expect((await one.scrape()).peers).toMatchObject({ responding: 1, missing: 1 });
   });
 
   it('are unavailable without the supervisor', async () => {

@@ -1,8 +1,8 @@
 import type { RecordPlace } from './record.ts';
 
 /**
- * A record as Redis has it: a hash of `v` version, `e` envelope, `a` end, `t` sealed idle limit, `i` idle limit and `m` spend
- * mark (times in milliseconds since the epoch). The envelope authenticates `v` and `a`, and `t` authenticates itself; `i` repeats
+ * A record as Redis has it: a hash of `v` version, `e` envelope, `a` end, `t` sealed idle limit, `i` idle limit, `m` spend
+ * mark and `u` sendings of the refresh token without a response (times in milliseconds since the epoch). The envelope authenticates `v` and `a`, and `t` authenticates itself; `i` repeats
  * the time in `t`, for the scripts. A record of the previous format has no `t`.
  */
 export type RecordFields = {

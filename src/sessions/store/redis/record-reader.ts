@@ -5,6 +5,7 @@ import type { SealedTimes } from '../../../crypto/sealed-time.ts';
 import { GatewayError } from '../../../errors.ts';
 import type { Logger } from '../../../observability/log.ts';
 import type { Metrics } from '../../../observability/metrics.ts';
+import { createUnknownKeyLog, unknownKey } from '../../lifecycle/unknown-key.ts';
 import type { ClaimSelection } from '../claim-selection.ts';
 import { sessionRecord, sessionView, type SessionRecord, type SessionView } from '../../session.ts';
 import { placeOf, type RecordFields } from '../record/record-fields.ts';
@@ -26,9 +27,6 @@ export type RedisRecordReader = {
   openView(key: string, fields: RecordFields, known: SessionView | undefined): SessionView | undefined;
 };
 
-/** The Retry-After for a session that is encrypted with another process's secret, as during a rolling restart. */
-const UNKNOWN_KEY_RETRY_SECONDS = 5;
-
 /** The maximum number of unreadable sessions that a process remembers to have reported. */
 const MAX_REPORTED = 10_000;
 
@@ -39,6 +37,7 @@ export function createRedisRecordReader(deps: {
   claimSelection?: Pick<ClaimSelection, 'names'> | undefined;
   /** Called with the generation of each record. */
   onGeneration: (generation: number) => void;
+  clock: () => number;
   log: Logger;
   metrics: Metrics;
 }): RedisRecordReader {
@@ -56,21 +55,18 @@ export function createRedisRecordReader(deps: {
     );
   };
 
-  const orThrowUnknownKey = <Result>(key: string, read: () => Result): Result => {
+  const warnOfUnknownKey = createUnknownKeyLog({
+    log,
+    clock: deps.clock,
+    message: 'session records are sealed with a secret that this process does not have; they are kept',
+  });
+  const orThrowUnknownKey = <Result>(read: () => Result): Result => {
     try {
       return read();
     } catch (error) {
       if (!(error instanceof UnknownKeyError)) throw error;
-      const { keyId } = error;
-      log.warn(
-        { session: key, keyId },
-        'a session record is sealed with a secret that this process does not have; it is kept',
-      );
-      throw new GatewayError('store_unavailable', {
-        detail: 'This session was written with a secret that this process does not have yet.',
-        retryAfterSeconds: UNKNOWN_KEY_RETRY_SECONDS,
-        cause: error,
-      });
+      warnOfUnknownKey(error.keyId);
+      throw unknownKey(error);
     }
   };
 
@@ -89,7 +85,7 @@ export function createRedisRecordReader(deps: {
     return sessionRecord({ key, data, version: fields.version, idleExpiresAtMs });
   };
   const open: RedisRecordReader['open'] = (key, fields) =>
-    orThrowUnknownKey(key, () => read(key, fields)) ?? reportUnreadable(key);
+    orThrowUnknownKey(() => read(key, fields)) ?? reportUnreadable(key);
 
   return {
     open,
@@ -105,7 +101,7 @@ export function createRedisRecordReader(deps: {
       const digest = hash('sha256', fields.envelope);
       const { version, endsAtMs } = fields;
       if (known?.version === version && known.endsAtMs === endsAtMs && digests.get(known.data) === digest) {
-        const idleExpiresAtMs = orThrowUnknownKey(key, () => idleLimitOf(recordKey(key), fields));
+        const idleExpiresAtMs = orThrowUnknownKey(() => idleLimitOf(recordKey(key), fields));
         return idleExpiresAtMs === undefined ? reportUnreadable(key) : { ...known, idleExpiresAtMs };
       }
       const record = open(key, fields);

@@ -25,6 +25,7 @@ export const replaceScript = createScript(`${setTtl}${setMissingIdle}
   version = redis.call('HINCRBY', KEYS[1], 'v', 1)
   redis.call('HSET', KEYS[1], 'e', ARGV[2], 'a', ARGV[3])
   redis.call('HDEL', KEYS[1], 'm')
+  if ARGV[7] ~= 'unless_marked' then redis.call('HDEL', KEYS[1], 'u') end
   expire(KEYS[1], tonumber(ARGV[1]))
   redis.pcall('PUBLISH', ARGV[5], 'changed ' .. ARGV[6] .. ' ' .. version)
   return 'replaced'`);

@@ -1,19 +1,21 @@
 import { createScript, type RedisConnection } from '../../../redis/connection.ts';
-import type { MarkResult, SpendMark } from '../spend-mark.ts';
+import type { MarkResult, Sending, SpendMark } from '../spend-mark.ts';
 
 /** Spend marks in the records of sessions. */
 export type RedisSpendMarks = {
   /** Marks a record unless it has changed, or bears the mark of another owner than `mark.owner`, unless that is the mark of `mark.over` and has ended. */
   write(recordKey: string, mark: SpendMark): Promise<MarkResult>;
-  /** Removes a mark, if it is still the mark of this owner. */
-  remove(recordKey: string, owner: string): Promise<void>;
+  /** Removes a mark, if it is still the mark of this owner. An answered sending no longer counts. */
+  remove(recordKey: string, owner: string, sending: Sending): Promise<void>;
 };
 
 /**
- * KEYS record · ARGV expected version, owner, lifetime, earlier owner
+ * KEYS record · ARGV expected version, owner, lifetime, earlier owner, allowed unanswered sendings
  *
  * The mark is the field `m` of the record: owner and end, on the clock of Redis, because the clocks of the processes may
- * differ. The mark of another owner is written once more as it is: that reply shows that Redis takes writes.
+ * differ. The mark of another owner is written once more as it is: that reply shows that Redis takes writes. The field `u` has
+ * the number of sendings of the refresh token without a response, and the time of the last. The mark counts its own sending
+ * before it happens: a process that is killed cannot count afterwards.
  */
 const writeScript = createScript(`
   local version = redis.call('HGET', KEYS[1], 'v')
@@ -27,29 +29,43 @@ const writeScript = createScript(`
     redis.call('HSET', KEYS[1], 'm', owner .. ' ' .. ends)
     return {owner, string.format('%.0f', ends - now)}
   end
-  redis.call('HSET', KEYS[1], 'm', ARGV[2] .. ' ' .. string.format('%.0f', now + ARGV[3]))
+  local count, last = string.match(redis.call('HGET', KEYS[1], 'u') or '', '^(%d+) (%d+)$')
+  count = tonumber(count or 0)
+  if count > tonumber(ARGV[5]) then return {'unanswered', count, string.format('%.0f', now - last)} end
+  redis.call('HSET', KEYS[1], 'm', ARGV[2] .. ' ' .. string.format('%.0f', now + ARGV[3]),
+    'u', count + 1 .. ' ' .. string.format('%.0f', now))
   return 'marked'`);
 
-/** KEYS record · ARGV owner */
+/** KEYS record · ARGV owner, sending */
 const removeScript = createScript(`
   local mark = redis.call('HGET', KEYS[1], 'm')
-  if mark and string.match(mark, '^%S+') == ARGV[1] then redis.call('HDEL', KEYS[1], 'm') end
+  if not mark or string.match(mark, '^%S+') ~= ARGV[1] then return 0 end
+  redis.call('HDEL', KEYS[1], 'm')
+  if ARGV[2] ~= 'answered' then return 1 end
+  local count, last = string.match(redis.call('HGET', KEYS[1], 'u') or '', '^(%d+) (%d+)$')
+  if tonumber(count or 0) > 1 then redis.call('HSET', KEYS[1], 'u', count - 1 .. ' ' .. last)
+  else redis.call('HDEL', KEYS[1], 'u') end
   return 1`);
 
 export function createRedisSpendMarks({ redis }: { redis: RedisConnection }): RedisSpendMarks {
   return {
-    async write(recordKey, { version, owner, lifetimeMs, over = '' }) {
-      const args = [version, owner, lifetimeMs, over];
+    async write(recordKey, { version, owner, lifetimeMs, over = '', unanswered }) {
+      const args = [version, owner, lifetimeMs, over, unanswered];
       return readResult(await redis.evaluate('spend_mark', writeScript, [recordKey], args));
     },
-    async remove(recordKey, owner) {
-      await redis.evaluate('spend_unmark', removeScript, [recordKey], [owner]);
+    async remove(recordKey, owner, sending) {
+      await redis.evaluate('spend_unmark', removeScript, [recordKey], [owner, sending]);
     },
   };
 }
 
 function readResult(reply: unknown): MarkResult {
-  if (Array.isArray(reply)) return { kind: 'taken', owner: String(reply[0]), remainingMs: Number(reply[1]) };
+  if (Array.isArray(reply)) {
+    const [first, second, third] = reply;
+    return third === undefined
+      ? { kind: 'taken', owner: String(first), remainingMs: Number(second) }
+      : { kind: 'unanswered', count: Number(second), lastMs: Number(third) };
+  }
   const kind = String(reply);
   if (kind === 'marked' || kind === 'conflict' || kind === 'gone') return { kind };
   throw new Error('the spend mark script returned an unknown result');

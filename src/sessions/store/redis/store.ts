@@ -195,7 +195,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     },
 
     markSpend: (mark) => spendMarks.write(recordKey(mark.key), mark),
-    unmarkSpend: (key, owner) => spendMarks.remove(recordKey(key), owner),
+    unmarkSpend: (key, owner, sending) => spendMarks.remove(recordKey(key), owner, sending),
 
     async touch(key, idleExpiresAtMs) {
       const name = recordKey(key);

@@ -31,7 +31,7 @@ const restoreScript = createScript(`${setTtl}${setMissingIdle}
   local previous = set_missing_idle(KEYS[1], ARGV[7], ARGV[8])
   if previous then return previous end
   redis.call('HSET', KEYS[1], 'v', ARGV[2], 'e', ARGV[3], 'a', ARGV[4])
-  redis.call('HDEL', KEYS[1], 'm')
+  redis.call('HDEL', KEYS[1], 'm', 'u')
   expire(KEYS[1], tonumber(ARGV[1]))
   redis.pcall('PUBLISH', ARGV[5], 'changed ' .. ARGV[6] .. ' ' .. ARGV[2])
   return 1`);

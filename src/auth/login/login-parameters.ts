@@ -1,4 +1,4 @@
-import { onlyValue } from '../http/inbound/query.ts';
+import { onlyValue } from '../../http/inbound/query.ts';
 
 /**
  * Picks the query parameters of `GET /login` that pass on to the provider. `skips_prompt`: the sign-in would be silent, although a

@@ -1,15 +1,26 @@
 import type { RequestHandler } from 'express';
-import { GatewayError } from '../errors.ts';
-import { requestContextOf } from '../http/inbound/request-context.ts';
-import { isFramed, isNavigation, isPrefetch } from '../http/inbound/navigation.ts';
-import { onlyValue } from '../http/inbound/query.ts';
-import { loginRefused, stepUpExpired, stepUpUnmet } from '../provider/login-failure.ts';
-import type { RedirectLogin } from '../provider/provider.ts';
-import type { Sessions } from '../sessions/service.ts';
-import type { LoginCookies } from './login-cookies.ts';
+import { GatewayError } from '../../errors.ts';
+import { requestContextOf } from '../../http/inbound/request-context.ts';
+import { isFramed, isNavigation, isPrefetch } from '../../http/inbound/navigation.ts';
+import { onlyValue } from '../../http/inbound/query.ts';
+import type { CreatePage } from '../../http/problem/error-page.ts';
+import { loginRefused, stepUpExpired, stepUpUnmet } from '../../provider/login-failure.ts';
+import type { RedirectLogin } from '../../provider/provider.ts';
+import type { Sessions } from '../../sessions/service.ts';
+import { continuedUrl, isContinued } from './continuation.ts';
+import type { LoginCookies } from '../login-cookies.ts';
 import type { LoginParameters } from './login-parameters.ts';
-import type { ReturnTo } from './return-to.ts';
-import type { StepUpQuery } from './step-up/query.ts';
+import type { SignOutMarker } from '../logout/sign-out-marker.ts';
+import type { ReturnTo } from '../return-to.ts';
+import { mayLackCookie, sendHop } from './same-site-hop.ts';
+import type { StepUpQuery } from '../step-up/query.ts';
+
+/** What a page shows that would have signed the user in again by itself. */
+const signedOut = {
+  title: 'You have signed out',
+  detail: 'Sign in again to continue.',
+  retryLabel: 'Sign in',
+};
 
 /**
  * `GET /login`: redirects to the provider and stores the login attempt in a sealed cookie for the callback. Rejects a
@@ -23,10 +34,14 @@ export function createLogin(deps: {
   stepUpQuery: StepUpQuery;
   returnTo: ReturnTo;
   defaultReturnTo: string;
+  /** Of the session cookie. */
+  sameSite: 'strict' | 'lax';
+  signOutMarker: SignOutMarker;
+  page: CreatePage;
   clock: () => number;
 }): RequestHandler {
-  const { redirectLogin, sessions, loginCookies, parameters, stepUpQuery, returnTo, defaultReturnTo, clock } =
-    deps;
+  const { redirectLogin, sessions, loginCookies, parameters, stepUpQuery, returnTo, clock } = deps;
+  const { defaultReturnTo, sameSite, signOutMarker, page } = deps;
 
   return async function login(request, response) {
     if (isPrefetch(request) || isFramed(request)) {
@@ -40,14 +55,24 @@ export function createLogin(deps: {
       });
     }
     const context = requestContextOf(response);
-    const { target, clientAddress } = context;
+    const { target, clientAddress, requestId } = context;
     const query = new URLSearchParams(target.query);
     const destination = returnTo(onlyValue(query, 'returnTo')) ?? defaultReturnTo;
-    const { cookie } = request.headers;
     const fail = (error: GatewayError): never => {
       context.failureReturnTo = { path: destination, always: true };
       throw error;
     };
+    if (signOutMarker.forbids(request, query)) {
+      if (query.get('prompt') === 'none')
+        return fail(loginRefused('the user has signed out', undefined, 'login_required'));
+      const { headers, body } = page({ ...signedOut, retryUrl: continuedUrl(target), requestId });
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+      return void response.end(body);
+    }
+    const { cookie } = request.headers;
+    const before = await sessions.peek(cookie, clientAddress).catch(() => undefined);
+    if (before?.kind === 'absent' && mayLackCookie(request, sameSite) && !isContinued(query))
+      return sendHop(response, continuedUrl(target));
     const stepUp = await stepUpQuery(query, cookie, clientAddress);
     if (stepUp === 'expired')
       return fail(stepUpExpired('"stepUp" has expired, or belongs to another session; repeat the request'));
@@ -62,7 +87,6 @@ export function createLogin(deps: {
       parameters: passed,
       stepUp: stepUp?.required,
     });
-    const before = await sessions.peek(cookie, clientAddress).catch(() => undefined);
     const pending = {
       ...attempt,
       returnTo: destination,
