@@ -61,7 +61,7 @@ export function createClientTokens(deps: {
   /** The token that each route has rejected right after its renewal. */
   const rejectedByRoute = new Map<string, string>();
 
-  const freshness = (token: AccessToken) => freshnessOf(token, clock(), deps.ahead);
+  const freshness = (token: ClientToken) => freshnessOf(token, clock(), deps.ahead);
   const refusalOf = ({ id }: NamedTarget) => {
     const refusal = refusals.get(id);
     return refusal !== undefined && refusal.untilMs > clock() ? refusal : undefined;
