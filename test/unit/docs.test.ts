@@ -163,15 +163,25 @@ describe('docs/operations.md', () => {
     expect(named.filter((name) => !known.includes(name))).toEqual([]);
   });
 
+  it('docs/operations.md explains exactly the alerts of deploy/prometheus', () => {
+    const rules = read('deploy/prometheus/coatcheck.rules.yaml');
+    const alerts = Array.from(rules.matchAll(/- alert: (\w+)/g), ([, name]) => name);
+    const { rows } = readPage(sectionOf(text, 'Act on an alert'));
+    const explained = rows.flatMap(([first = '']) =>
+      spansIn(first).filter((each) => each.startsWith('Coatcheck')),
+    );
+    expect(new Set(explained)).toEqual(new Set(alerts));
+  });
+
   it('docs/operations.md quotes only log messages that exist', () => {
-    const { rows } = readPage(sectionOf(text, 'Log lines to alert on'));
+    const { rows } = readPage(sectionOf(text, 'Act on a log line'));
     const quoted = rows.slice(1).flatMap(([first = '']) => spansIn(first));
     expect(quoted).not.toEqual([]);
     expect(quoted.filter((line) => !sources.includes(`'${line}'`))).toEqual([]);
   });
 
   it('docs/operations.md quotes only reasons of a rejected sign-in that the gateway or its OpenID libraries give', () => {
-    const { rows } = readPage(sectionOf(text, 'Sign-in fails'));
+    const { rows } = readPage(sectionOf(text, 'Find out why a sign-in fails'));
     const jose = ['util/errors.js', 'lib/jws_verify.js'].map((path) => `jose/dist/webapi/${path}`);
     const libraries = ['oauth4webapi/build/index.js', ...jose];
     const said = sources + libraries.map((path) => read(`node_modules/${path}`)).join('');
@@ -183,7 +193,7 @@ describe('docs/operations.md', () => {
   });
 
   it('docs/operations.md explains every code of 500 and above', () => {
-    const explained = readPage(sectionOf(text, '5xx responses')).rows.flatMap(([first = '']) =>
+    const explained = readPage(sectionOf(text, 'Explain a 5xx response')).rows.flatMap(([first = '']) =>
       spansIn(first),
     );
     const codes = [...errorCodes()].filter(([, status]) => status >= 500);
