@@ -37,16 +37,20 @@ export type CoatcheckOptions = {
   baseUrl?: string | undefined;
   /** Keys of its only route that differ from the defaults. */
   route?: Record<string, unknown>;
+  /** Keys of `provider` that differ. */
+  providerKeys?: Record<string, unknown>;
   /** Keys of `session` that differ. */
   session?: Record<string, unknown>;
   config?: Record<string, unknown>;
+  /** Variables besides those of this process. */
+  env?: Record<string, string>;
 };
 
 const ADMIN_TOKEN = 'the-operator-of-the-benchmark-only';
 const SESSION_SECRET = 'benchmark-secret-Nw6bJk3VxT8qMz5RfH2d';
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
-const START_TIMEOUT_MS = 15_000;
+const START_TIMEOUT_MS = 60_000;
 const POLL_INTERVAL_MS = 5;
 const MAX_CONCURRENT_SIGN_INS = 8;
 
@@ -67,7 +71,7 @@ export async function startCoatcheck(options: CoatcheckOptions): Promise<Coatche
     baseUrl,
     listen: `127.0.0.1:${port}`,
     admin: { listen: `127.0.0.1:${adminPort}`, token: ADMIN_TOKEN },
-    provider: { type: 'oidc', issuer, clientId, clientSecret },
+    provider: { type: 'oidc', issuer, clientId, clientSecret, ...options.providerKeys },
     session: { store: redisUrl, secrets: [SESSION_SECRET], keyPrefix, ...options.session },
     routes: [{ path: '/api', upstream, ...options.route }],
     ...config,
@@ -76,7 +80,7 @@ export async function startCoatcheck(options: CoatcheckOptions): Promise<Coatche
 
   const startedMs = performance.now();
   const command = ['-c', 'exec "$@" >/dev/null', 'sh', process.execPath, ...v8Flags, MAIN, '--config', file];
-  const child = startChildProcess('/bin/sh', command);
+  const child = startChildProcess('/bin/sh', command, { env: { ...process.env, ...options.env } });
   let ended = false;
   void child.exit.then(() => (ended = true));
   const admin = `http://127.0.0.1:${adminPort}`;

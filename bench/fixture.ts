@@ -18,6 +18,8 @@ export type Fixture = {
   readonly upstream: Worker<UpstreamShape>;
   readonly provider: Worker<ProviderShape>;
   readonly redis: RedisServer;
+  /** The directory for configuration files. */
+  readonly directory: string;
   /** Waits for a resource, which the fixture closes. */
   open<T extends Opened>(opening: Promise<T>): Promise<T>;
   /** Starts a gateway with this fixture's upstream and Redis, unless others are given. */
@@ -27,7 +29,7 @@ export type Fixture = {
 };
 
 type GatewayOptions = Omit<CoatcheckOptions, 'provider' | 'directory' | 'redisUrl' | 'upstream'> &
-  Partial<Pick<CoatcheckOptions, 'redisUrl' | 'upstream'>>;
+  Partial<Pick<CoatcheckOptions, 'redisUrl' | 'upstream' | 'provider'>>;
 
 /** Opens a fixture. `close` closes everything once, the newest first, also while the fixture opens. */
 export function openFixture(): { ready(): Promise<Fixture>; close(): Promise<void> } {
@@ -55,6 +57,7 @@ export function openFixture(): { ready(): Promise<Fixture>; close(): Promise<voi
         upstream,
         provider,
         redis,
+        directory,
         open,
         coatcheck: (options) => open(startCoatcheck({ ...defaults, ...options })),
         baseline: (name, port = upstream.ready.port) => {

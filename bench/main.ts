@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import { styleText } from 'node:util';
 import { type Command, readCommand, usage } from './arguments.ts';
 import { openFixture } from './fixture.ts';
+import { missingPeers } from './peers/peers.ts';
 import { writePage } from './report/page.ts';
 import { renderText } from './report/report.ts';
 import { type StudyId, studies } from './studies.ts';
@@ -36,6 +37,11 @@ async function obey(command: Command): Promise<void> {
     case 'measure': {
       if (process.platform !== 'linux') {
         throw new Error('CPU time and memory are read from /proc, which only Linux has');
+      }
+      const missing = missingPeers(command.peers);
+      if (missing.length > 0) {
+        process.exitCode = 1;
+        return console.error(missing.join('\n'));
       }
       for (const id of command.subjects) await measure(id, { ...command, say });
     }

@@ -1,4 +1,5 @@
 import type { Fixture } from './fixture.ts';
+import type { PeerName } from './peers/peers.ts';
 import type { Report } from './report/report.ts';
 
 /** The extent of a run. */
@@ -7,6 +8,8 @@ export type Effort = {
   readonly length: 'quick' | 'usual' | 'long';
   /** The short names of the chosen cases; undefined for all. */
   readonly only: readonly string[] | undefined;
+  /** The programs to compare with, of those in `peers/`. */
+  readonly peers: readonly PeerName[];
   /** Reports progress. */
   readonly say: (line: string) => void;
 };

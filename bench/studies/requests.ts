@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import type { Fixture } from '../fixture.ts';
-import { errorLines, figure, memory, number, type Table, times } from '../report/report.ts';
+import { type PeerName, peers, peerVersion, startPeer } from '../peers/peers.ts';
+import { errorLines, figure, memory, number, type Report, type Table, times } from '../report/report.ts';
 import { type Loaded, type Sample, takeRounds, takeSample } from '../sample.ts';
 import { addUp, median, medianRatio } from '../statistics.ts';
-import { byLength, type Study } from '../study.ts';
+import { byLength, type Effort, type Study } from '../study.ts';
 import { type Method, requestText } from '../workload.ts';
 
 /** A program under measurement; its requests carry the cookies of signed-in users where it has sessions. */
@@ -23,9 +24,13 @@ const candidates = {
     open: openBaseline('http-proxy-middleware'),
   },
   'obvious-wiring': { title: 'the obvious wiring', open: openBaseline('obvious-wiring') },
+  nginx: { title: 'nginx, a plain proxy without sessions', open: openPeer('nginx') },
+  'oauth2-proxy': { title: 'oauth2-proxy, sessions in Redis', open: openPeer('oauth2-proxy') },
 } as const satisfies Record<string, { title: string; open: Opener }>;
 type CandidateId = keyof typeof candidates;
-const allIds = Object.keys(candidates) as CandidateId[];
+/** Only those that everybody has; a peer is measured when it is asked for. */
+const ownIds = (Object.keys(candidates) as CandidateId[]).filter((id) => !Object.hasOwn(peers, id));
+const BESIDE_PEERS = ['upstream', 'node-http', 'coatcheck', 'coatcheck-uncached'] as const;
 
 /** The kinds of load that every candidate gets in each round. */
 const kinds = {
@@ -46,61 +51,82 @@ const LEAD_IN_SECONDS = 1;
 /** Measures the cost of a request, compared with `node:http` and with other solutions. */
 export const requests: Study = {
   title: 'CPU time, rate, latency and memory of requests, compared with node:http and the obvious wiring',
-  cases: allIds,
+  cases: ownIds,
 
-  async measure(fixture, effort) {
-    const { rounds, seconds } = byLength(effort, {
-      quick: { rounds: 3, seconds: 1 },
-      usual: { rounds: 9, seconds: 2 },
-      long: { rounds: 15, seconds: 6 },
-    });
+  measure(fixture, effort) {
     // Ratios need the API behind the candidates and the floor.
     const chosen = effort.only && ['upstream', 'node-http', ...effort.only];
-    const ids = allIds.filter((id) => chosen?.includes(id) !== false);
-    const opened = new Map<CandidateId, Candidate>();
-    for (const id of ids) opened.set(id, await candidates[id].open(fixture));
-    const load = (id: CandidateId, kind: KindId, duration: number) => {
-      const candidate = opened.get(id);
-      if (candidate === undefined) throw new Error(`${id} is not running`);
-      const { method, connections } = kinds[kind];
-      const texts = candidate.cookies.map((cookie) => requestText(method, { port: candidate.port, cookie }));
-      return takeSample(fixture, { ...candidate, requests: texts }, duration, connections);
-    };
-    for (const id of ids) {
-      for (const kind of ['get', 'post'] as const) {
-        const { errors } = await load(id, kind, WARM_UP_SECONDS);
-        if (Object.keys(errors).length === 0) continue;
-        throw new Error(`${candidates[id].title} returns unexpected responses: ${JSON.stringify(errors)}`);
-      }
-    }
-    const samples: Samples = await takeRounds(ids, rounds, async (id, round) => {
-      await load(id, 'get', LEAD_IN_SECONDS);
-      const sample = {
-        get: await load(id, 'get', seconds * kinds.get.share),
-        post: await load(id, 'post', seconds * kinds.post.share),
-        single: await load(id, 'single', seconds * kinds.single.share),
-      };
-      const [get, post] = [sample.get.cpuMicros.toFixed(1), sample.post.cpuMicros.toFixed(1)];
-      effort.say(`${round}  ${candidates[id].title.padEnd(38)} CPU: GET ${get} µs, POST ${post} µs`);
-      return sample;
-    });
+    return compare(
+      fixture,
+      effort,
+      ownIds.filter((id) => chosen?.includes(id) !== false),
+    );
+  },
+};
+
+/** Measures Coatcheck beside other programs that do the same work. */
+export const besidePeers: Study = {
+  title: 'CPU time, rate, latency and memory of requests, beside the programs of --peer',
+  cases: [],
+
+  async measure(fixture, effort) {
+    const report = await compare(fixture, effort, [...BESIDE_PEERS, ...effort.peers]);
     return {
-      tables: [tableOf('get', samples), tableOf('post', samples)],
-      statements: [
-        ...compareCpu('coatcheck', samples),
-        ...compareCpu('coatcheck-uncached', samples),
-        ...compareWorkers(samples),
-        ...ids
-          .filter((id) => median(of(samples, id, 'get').map(({ busy }) => busy)) > 0.9)
-          .map((id) => `The load generator limited ${candidates[id].title}: use only its CPU time.`),
-      ],
-      errors: ids.flatMap((id) => {
-        const all = (samples[id] ?? []).flatMap((kind) => Object.values(kind).map(({ errors }) => errors));
-        return errorLines(candidates[id].title, addUp(all));
-      }),
+      ...report,
+      statements: [...report.statements, `Versions: ${effort.peers.map(peerVersion).join(', ')}.`],
     };
   },
 };
+
+async function compare(fixture: Fixture, effort: Effort, ids: readonly CandidateId[]): Promise<Report> {
+  const { rounds, seconds } = byLength(effort, {
+    quick: { rounds: 3, seconds: 1 },
+    usual: { rounds: 9, seconds: 2 },
+    long: { rounds: 15, seconds: 6 },
+  });
+  const opened = new Map<CandidateId, Candidate>();
+  for (const id of ids) opened.set(id, await candidates[id].open(fixture));
+  const load = (id: CandidateId, kind: KindId, duration: number) => {
+    const candidate = opened.get(id);
+    if (candidate === undefined) throw new Error(`${id} is not running`);
+    const { method, connections } = kinds[kind];
+    const texts = candidate.cookies.map((cookie) => requestText(method, { port: candidate.port, cookie }));
+    return takeSample(fixture, { ...candidate, requests: texts }, duration, connections);
+  };
+  for (const id of ids) {
+    for (const kind of ['get', 'post'] as const) {
+      const { errors } = await load(id, kind, WARM_UP_SECONDS);
+      if (Object.keys(errors).length === 0) continue;
+      throw new Error(`${candidates[id].title} returns unexpected responses: ${JSON.stringify(errors)}`);
+    }
+  }
+  const samples: Samples = await takeRounds(ids, rounds, async (id, round) => {
+    await load(id, 'get', LEAD_IN_SECONDS);
+    const sample = {
+      get: await load(id, 'get', seconds * kinds.get.share),
+      post: await load(id, 'post', seconds * kinds.post.share),
+      single: await load(id, 'single', seconds * kinds.single.share),
+    };
+    const [get, post] = [sample.get.cpuMicros.toFixed(1), sample.post.cpuMicros.toFixed(1)];
+    effort.say(`${round}  ${candidates[id].title.padEnd(38)} CPU: GET ${get} µs, POST ${post} µs`);
+    return sample;
+  });
+  return {
+    tables: [tableOf('get', samples), tableOf('post', samples)],
+    statements: [
+      ...compareCpu('coatcheck', samples),
+      ...compareCpu('coatcheck-uncached', samples),
+      ...compareWorkers(samples),
+      ...ids
+        .filter((id) => median(of(samples, id, 'get').map(({ busy }) => busy)) > 0.9)
+        .map((id) => `The load generator limited ${candidates[id].title}: use only its CPU time.`),
+    ],
+    errors: ids.flatMap((id) => {
+      const all = (samples[id] ?? []).flatMap((kind) => Object.values(kind).map(({ errors }) => errors));
+      return errorLines(candidates[id].title, addUp(all));
+    }),
+  };
+}
 
 async function openUpstream({ upstream: { pid, ready } }: Fixture): Promise<Candidate> {
   return { pid, port: ready.port, cookies: ['theme=dark'], forwards: false };
@@ -110,6 +136,13 @@ function openBaseline(name: string): Opener {
   return async (fixture) => {
     const { pid, ready } = await fixture.baseline(name);
     return { pid, port: ready.port, cookies: [ready.cookie], forwards: name !== 'node-http' };
+  };
+}
+
+function openPeer(name: PeerName): Opener {
+  return async (fixture) => {
+    const peer = await fixture.open(startPeer(name, fixture, PEOPLE));
+    return { ...peer, forwards: true };
   };
 }
 
@@ -174,16 +207,16 @@ function tableOf(kind: 'get' | 'post', samples: Samples): Table {
 }
 
 function compareCpu(id: CandidateId, samples: Samples): string[] {
-  const others = (['node-http', 'http-proxy-middleware', 'obvious-wiring'] as const).filter(
-    (other) => samples[other] !== undefined,
-  );
+  if (samples[id] === undefined) return [];
+  const others = (
+    ['node-http', 'http-proxy-middleware', 'obvious-wiring', 'nginx', 'oauth2-proxy'] as const
+  ).filter((other) => samples[other] !== undefined);
   const parts = others.map((other) => {
     const read = ({ cpuMicros }: Sample) => cpuMicros;
     const ratio = medianRatio(of(samples, id, 'get'), of(samples, other, 'get'), read);
     const { title } = candidates[other];
     return ratio < 1 ? `1/${number(1 / ratio, 1)} of ${title}` : `${times(ratio)} ${title}`;
   });
-  if (samples[id] === undefined) return [];
   return [`CPU per request, ${candidates[id].title}: ${parts.join(', ')}.`];
 }
 

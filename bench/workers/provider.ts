@@ -1,5 +1,9 @@
 import { startFakeProvider } from '../../testkit/fake-provider/fake-provider.ts';
-import { serveWorker } from '../worker-process.ts';
+import { createProofVerifier } from '../../testkit/dpop/proof-verifier.ts';
+import { serveWorker, workerOptions } from '../worker-process.ts';
+
+/** With `dpop`, it requires proofs and binds access tokens to their keys. */
+export type ProviderOptions = { readonly dpop: boolean };
 
 /** The lengths of the latest tokens, in bytes. */
 type TokenSizes = { access: number; id: number };
@@ -24,7 +28,9 @@ export type ProviderShape = {
 
 const sizes: TokenSizes = { access: 0, id: 0 };
 
+const { dpop } = workerOptions<ProviderOptions | null>() ?? { dpop: false };
 const provider = await startFakeProvider({
+  ...(dpop && { proofs: createProofVerifier() }),
   accessTokenLifetime: 3600,
   // Pads the access token to 1.1 kB, the size of the ID token.
   audience: Array.from({ length: 7 }, (_, at) => `https://api-${at}.example.test`).join(' '),

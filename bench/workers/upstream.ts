@@ -5,7 +5,7 @@ import { RESPONSE_BODY } from '../workload.ts';
 
 export type UpstreamShape = {
   ready: { port: number };
-  /** `callsWithToken` returns the number of requests so far that carried a bearer token. */
+  /** `callsWithToken` returns the number of requests so far that carried an access token. */
   commands: { callsWithToken(): number };
 };
 
@@ -45,7 +45,7 @@ function serve(socket: Socket): void {
 
 /** Counts a request and returns the length of its body. */
 function readHead(head: string): number {
-  if (/\r\nauthorization: Bearer \S/i.test(head)) callsWithToken += 1;
+  if (/\r\nauthorization: (?:Bearer|DPoP) \S/i.test(head)) callsWithToken += 1;
   if (head.startsWith('GET ')) return 0;
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
   if (length === undefined) throw new Error('the API of the benchmark needs a Content-Length');

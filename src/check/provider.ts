@@ -8,12 +8,14 @@ import { checkResult, type CheckResult } from '../provider/check-result.ts';
 import { createProvider, nameOf } from '../provider/kinds.ts';
 import { checkClient } from './client.ts';
 import { explainConnection } from './reason.ts';
+import { checkSignIn } from './sign-in.ts';
 
 /** Tests the configured provider: what it announces, and whether it accepts the client. */
 export async function checkProvider(config: Config): Promise<readonly CheckResult[]> {
+  const redirectUri = `${config.baseUrl}${config.login.prefix}/callback`;
   const provider = createProvider({
     config: config.provider,
-    redirectUri: `${config.baseUrl}${config.login.prefix}/callback`,
+    redirectUri,
     sessionClaims: claimsWanted(config),
     refreshTimeoutMs: config.refresh.timeout,
     signingKeys: createSigningKeys(config.keys),
@@ -24,7 +26,8 @@ export async function checkProvider(config: Config): Promise<readonly CheckResul
   const proxy = describeProxy(config.provider.proxy);
   try {
     const found = await provider.diagnose();
-    return [...proxy, ...found, ...(await checkClient(provider, config.provider))];
+    const client = await checkClient(provider, config.provider);
+    return [...proxy, ...found, ...client, ...(await checkSignIn(provider, config.provider, redirectUri))];
   } catch (error) {
     const reason = explainConnection(error, { tlsKey: 'provider.tls', ca: config.provider.tls.ca });
     return [

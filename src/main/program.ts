@@ -1,5 +1,4 @@
 import cluster from 'node:cluster';
-import { checkDependencies } from '../check.ts';
 import { ConfigError, formatProblems } from '../config/config-error.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { recordingSources } from '../config/sources.ts';
@@ -50,6 +49,7 @@ export async function main(): Promise<void> {
 
 /** Prints the results of `--check`, one per line. Returns false if any check failed. */
 async function report(config: Config, file: string): Promise<boolean> {
+  const { checkDependencies } = await import('../check.ts');
   const results = [
     { name: 'configuration', verdict: 'ok' as const, detail: `${file} is valid` },
     ...(await checkDependencies(config)),

@@ -39,9 +39,8 @@ export function createRoutes(configs: readonly RouteConfig[]): Routes {
   const all = configs
     .map((config) => createRoute(config, identityFields))
     .sort((a, b) => b.config.path.length - a.config.path.length);
-  const find = (path: string) => all.find((route) => isUnder(path, route.config.path));
-  const folded = all.map((route) => ({ route, path: foldPath(route.config.path) }));
-  const findCaseFolded = (path: string) => folded.find((each) => isUnder(path, each.path))?.route;
+  const find = createPrefixLookup(all.map((route) => [route.config.path, route]));
+  const findCaseFolded = createPrefixLookup(all.map((route) => [foldPath(route.config.path), route]));
   return {
     all,
     match(path) {
@@ -150,9 +149,21 @@ function serverOf({ origin, host }: URL): UpstreamServer {
   return { origin, host };
 }
 
-function isUnder(path: string, prefix: string): boolean {
-  if (prefix === '/') return true;
-  return (
-    path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f)
-  );
+/**
+ * Finds the longest prefix of a path that ends at a segment boundary. It looks up one prefix of the path after another, so that
+ * its cost grows with the segments of the configured prefixes, and not with their number. Of equal ones, the first counts.
+ */
+function createPrefixLookup<T>(entries: readonly (readonly [string, T])[]): (path: string) => T | undefined {
+  const values = new Map([...entries].reverse());
+  const longest = Math.max(0, ...entries.map(([prefix]) => prefix.length));
+  return (path) => {
+    // A longer candidate than the longest prefix cannot match: an attacker's path may have thousands of segments.
+    let end = path.length <= longest ? path.length : path.lastIndexOf('/', longest);
+    while (end > 0) {
+      const found = values.get(path.slice(0, end));
+      if (found !== undefined) return found;
+      end = path.lastIndexOf('/', end - 1);
+    }
+    return values.get('/');
+  };
 }

@@ -41,7 +41,8 @@ const BYTES_PER_SEAL = 512;
 
 /**
  * Tickets sealed by iron-session. Opening a seal costs more than the rest of a request (two PBKDF2 and an HMAC in the
- * thread pool), so memory keeps the keys of up to `remembered` opened seals, of 512 bytes each on average.
+ * thread pool), so memory keeps the keys of up to `remembered` seals that this process has made or opened, of 512 bytes each on
+ * average.
  */
 export function createTickets(deps: {
   seals: SealedCookies;
@@ -85,10 +86,14 @@ export function createTickets(deps: {
 
     async issue(lifetimeMs) {
       const id = randomIdentifier();
+      const startedIn = epoch;
       const seal = await seals.seal({ id }, 0);
       const maxAge = Math.max(1, Math.floor(lifetimeMs / 1000));
       const withLifetime = persistent ? { ...attributes, maxAge } : attributes;
-      return { key: keyOf(id), keyId: keyIdIn(seal), setCookie: writeCookie(name, seal, withLifetime) };
+      const key = keyOf(id);
+      // SECURITY: the secret of the seal may have been removed while the seal was made.
+      if (startedIn === epoch) opened.set(seal, { kind: 'ticket', key });
+      return { key, keyId: keyIdIn(seal), setCookie: writeCookie(name, seal, withLifetime) };
     },
 
     clear: () => clearCookie(name, attributes),

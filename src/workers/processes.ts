@@ -5,7 +5,7 @@ import type { Config } from '../config/schema/schema.ts';
 import type { Logger } from '../observability/log.ts';
 import { configSchema, type LoadedConfig } from '../provider/read-config.ts';
 import { hasCertificate, listenerTlsOptions } from '../http/server/listener-tls.ts';
-import { startServer, type Listeners, type RunningServer } from '../server.ts';
+import type { Listeners, RunningServer } from '../server.ts';
 import { WORKER_RELOAD_TIMEOUT_MS } from '../timing.ts';
 import { supervise } from './supervisor.ts';
 import { startWorker, supervisorLoss } from './worker.ts';
@@ -43,12 +43,18 @@ export function start(loaded: LoadedConfig, log: Logger, onReload: (config: Conf
   const { config } = loaded;
   switch (processRole(config)) {
     case 'all':
-      return serviceOf(startServer(config, log), never, onReload);
+      return serviceOf(serve(config, log), never, onReload);
     case 'worker':
       return serviceOf(startWorker(config, log, onReload), supervisorLoss(), onReload);
     case 'supervisor':
       return supervisorService(loaded, log, onReload);
   }
+}
+
+/** The supervisor serves no request, and loads none of the modules that do: they take 28 MB. */
+async function serve(config: Config, log: Logger): Promise<RunningServer> {
+  const { startServer } = await import('../server.ts');
+  return startServer(config, log);
 }
 
 const never = new Promise<void>(() => undefined);

@@ -166,7 +166,7 @@ routes:
     upstream: https://api.example.com
     requestHeaders: { set: { X-Api-Key: canary-key } }
 `;
-    const env = { CLIENT: 'web', SECRET: 'canary-first-secret-of-the-two-abc' };
+    const env = { CLIENT: 'web', SECRET: 'canary-first-secret-Tq8vNw3KsX6yBd5P' };
     const result = await runProgram(yaml, { args: ['--print-config'], env });
     expect(result).toMatchObject({ code: 0, stderr: '' });
     expect(result.stdout).not.toContain('canary');
@@ -244,6 +244,7 @@ describe('--check', () => {
       expect.stringContaining(`ok       logout         leads to ${provider.issuer}/end_session, `),
       'ok       callback       http://127.0.0.1:3000/auth/callback; register it at the provider',
       'ok       credentials    the token endpoint accepts this client (provider.clientId and provider.clientSecret)',
+      'ok       sign-in        the provider accepts http://127.0.0.1:3000/auth/callback and the parameters of a sign-in',
       `ok       upstream       ${upstream.url}, for /api, /optional, /public, /socket`,
     ]);
     for (const secret of [password, SESSION_SECRET, provider.client.secret]) {

@@ -33,6 +33,14 @@ describe.each(documents)('%s', (path) => {
     expect(missing).toEqual([]);
   });
 
+  it('names only existing tests and folders in commands', () => {
+    const commands = page.spans.filter((span) => span.startsWith('npm test -- '));
+    const places = commands.flatMap((command) =>
+      command.split(' ').filter((word) => word.startsWith('test/')),
+    );
+    expect(places.filter((place) => !existsSync(join(root, place)))).toEqual([]);
+  });
+
   it('names only existing npm scripts', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     const code = [...page.spans, ...page.blocks.map(({ text }) => text)].join('\n');
@@ -81,11 +89,29 @@ describe.each(documents)('%s', (path) => {
 });
 
 describe('README.md', () => {
-  const missing = sectionOf(read('README.md'), 'Status');
+  const missing = sectionOf(read('README.md'), 'What it does not do');
 
-  it('README.md has complete configurations as examples', () => {
-    const { blocks } = pageOf('README.md');
-    expect(blocks.filter(({ text }) => text.startsWith('# coatcheck.yaml\n'))).toHaveLength(2);
+  it('README.md has less than 200 lines', () => {
+    expect(read('README.md').split('\n').length).toBeLessThan(200);
+  });
+
+  it('README.md has the figures of docs/performance.md: copy them after a benchmark', () => {
+    const measured = pageOf('docs/performance.md').rows.filter(([, cost]) => cost?.includes('µs'));
+    const names = {
+      '`node:http`, which responds by itself': 'node:http responding by itself',
+      Coatcheck: 'Coatcheck',
+      'http-proxy-middleware alone': 'http-proxy-middleware alone',
+      'Express, iron-session, Redis by hand': 'the obvious wiring',
+    };
+    const shown = pageOf('README.md').rows.filter(([, cost]) => cost?.includes('µs'));
+    expect(shown.map(([name, cost, ratio]) => [name, `${cost} (${ratio})`])).toEqual(
+      Object.entries(names).map(([mine, theirs]) => [mine, measured.find(([name]) => name === theirs)?.[1]]),
+    );
+  });
+
+  it.each(['README.md', 'docs/get-started.md'])('%s has a complete configuration as an example', (path) => {
+    const { blocks } = pageOf(path);
+    expect(blocks.filter(({ text }) => text.startsWith('# coatcheck.yaml\n'))).toHaveLength(1);
   });
 
   it('README.md calls no existing endpoint missing', () => {
@@ -163,15 +189,25 @@ describe('docs/operations.md', () => {
     expect(named.filter((name) => !known.includes(name))).toEqual([]);
   });
 
+  it('docs/operations.md explains exactly the alerts of deploy/prometheus', () => {
+    const rules = read('deploy/prometheus/coatcheck.rules.yaml');
+    const alerts = Array.from(rules.matchAll(/- alert: (\w+)/g), ([, name]) => name);
+    const { rows } = readPage(sectionOf(text, 'Act on an alert'));
+    const explained = rows.flatMap(([first = '']) =>
+      spansIn(first).filter((each) => each.startsWith('Coatcheck')),
+    );
+    expect(new Set(explained)).toEqual(new Set(alerts));
+  });
+
   it('docs/operations.md quotes only log messages that exist', () => {
-    const { rows } = readPage(sectionOf(text, 'Log lines to alert on'));
+    const { rows } = readPage(sectionOf(text, 'Act on a log line'));
     const quoted = rows.slice(1).flatMap(([first = '']) => spansIn(first));
     expect(quoted).not.toEqual([]);
     expect(quoted.filter((line) => !sources.includes(`'${line}'`))).toEqual([]);
   });
 
   it('docs/operations.md quotes only reasons of a rejected sign-in that the gateway or its OpenID libraries give', () => {
-    const { rows } = readPage(sectionOf(text, 'Sign-in fails'));
+    const { rows } = readPage(sectionOf(text, 'Find out why a sign-in fails'));
     const jose = ['util/errors.js', 'lib/jws_verify.js'].map((path) => `jose/dist/webapi/${path}`);
     const libraries = ['oauth4webapi/build/index.js', ...jose];
     const said = sources + libraries.map((path) => read(`node_modules/${path}`)).join('');
@@ -183,7 +219,7 @@ describe('docs/operations.md', () => {
   });
 
   it('docs/operations.md explains every code of 500 and above', () => {
-    const explained = readPage(sectionOf(text, '5xx responses')).rows.flatMap(([first = '']) =>
+    const explained = readPage(sectionOf(text, 'Explain a 5xx response')).rows.flatMap(([first = '']) =>
       spansIn(first),
     );
     const codes = [...errorCodes()].filter(([, status]) => status >= 500);

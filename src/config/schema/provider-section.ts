@@ -24,12 +24,12 @@ export const commonProviderKeys = {
   proxy: proxySetting().prefault('env').meta({
     description:
       'The HTTP proxy for every call to the provider: `env`, the one of `HTTPS_PROXY` or `HTTP_PROXY` unless `NO_PROXY` has the host; `none`; or its URL, such as `http://user:password@proxy.internal:3128`.',
-    see: '[Behind a corporate proxy](operations.md#behind-a-corporate-proxy)',
+    see: '[Behind a corporate proxy](operations.md#go-through-a-corporate-proxy)',
     secret: true,
   }),
   tls: clientTls('the provider').prefault({}).meta({
     description: 'TLS to the provider: a private CA, a client certificate.',
-    see: '[A private CA](operations.md#a-private-ca)',
+    see: '[A private CA](operations.md#trust-a-private-ca)',
   }),
 };
 

@@ -49,6 +49,6 @@ export const redisAccessKeys = {
     .prefault({})
     .meta({
       description: 'TLS to Redis and its Sentinels: a private CA, a client certificate. Only with `rediss`.',
-      see: '[Redis with TLS](operations.md#redis-with-tls)',
+      see: '[Redis with TLS](operations.md#connect-to-redis-with-tls-a-password-or-sentinel)',
     }),
 };

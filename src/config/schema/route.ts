@@ -39,13 +39,13 @@ export const routeSchema = section({
       description:
         'The http(s) URL of the API, or a list of the URLs of its servers. A path in it is prepended to the path of the request. A route of which only a proxy in `trustProxy` asks, by `GET /auth/check`, needs none.',
       details: 'With `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.',
-      see: '[Several servers of an API](operations.md#several-servers-of-an-api)',
+      see: '[Several servers of an API](operations.md#list-the-servers-of-an-api)',
       example: 'https://api.internal:8443',
       setInReference: true,
     }),
   tls: upstreamTls().prefault({}).meta({
     description: 'TLS to the upstream: a private CA, a client certificate, another server name.',
-    see: '[A private CA](operations.md#a-private-ca)',
+    see: '[A private CA](operations.md#trust-a-private-ca)',
   }),
   stripPrefix: flag().prefault(false).meta({
     description:

@@ -41,12 +41,12 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
         'Where the public listener binds: `host:port`, an IPv6 host as `[::]:3000`, or a Unix socket as `unix:/run/coatcheck/coatcheck.sock`.',
       details:
         'The file of a Unix socket has the mode 0660, so that its owner and group may connect, or that of `unix:/path?mode=0600`.',
-      see: '[A Unix socket](operations.md#a-unix-socket)',
+      see: '[A Unix socket](operations.md#listen-on-a-unix-socket)',
       needsRestart: true,
     }),
     tls: listenerTls().prefault({}).meta({
       description: 'TLS of the public listener. Without a certificate, it speaks plain HTTP.',
-      see: '[TLS](operations.md#tls)',
+      see: '[TLS](operations.md#serve-tls-without-a-proxy)',
     }),
     admin: section({
       listen: listenAddress().prefault('127.0.0.1:9464').meta({
@@ -80,7 +80,7 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
       .meta({
         description:
           'How many processes serve: a number, or `auto` for one per core. More than 1 needs a `session.store` in Redis.',
-        see: '[Several processes](operations.md#several-processes)',
+        see: '[Several processes](operations.md#use-every-core)',
         needsRestart: true,
       }),
     allowedHosts: z.array(hostName(), 'expected a list of hosts').prefault([]).meta({
@@ -100,7 +100,7 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
     shutdownDelay: duration().prefault('0s').meta({
       description:
         'How long the gateway goes on accepting connections after SIGTERM or SIGINT, with `/readyz` at 503, so that a load balancer stops sending requests first. Part of `shutdownTimeout`.',
-      see: '[Stopping](operations.md#stopping)',
+      see: '[Stopping](operations.md#stop-a-replica)',
     }),
     allowInsecureHttp: flag().prefault(false).meta({
       description:

@@ -43,7 +43,7 @@ export const oidcSchema = section({
       "Where the provider's metadata is read when that is not below `provider.issuer`. The issuer in it must still be `provider.issuer`.",
     details:
       'Use it when the gateway reaches the provider under another name than browsers do. With an `http` URL, the endpoints that only the gateway calls may be `http` as well.',
-    see: '[Keycloak in compose](operations.md#keycloak-in-compose)',
+    see: '[Keycloak in compose](operations.md#name-the-provider-twice-keycloak-in-compose)',
     example: 'http://keycloak:8080/realms/acme/.well-known/openid-configuration',
   }),
   endpoints: section(endpointKeys).prefault({}).meta({

@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { checkDependencies } from '../../../src/check.ts';
 import { parseConfig } from '../../../src/provider/read-config.ts';
 import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
+import { ProtocolError } from '../../../testkit/fake-provider/protocol-error.ts';
 import { startSecureProvider } from '../../../testkit/fake-provider/secure-provider.ts';
 import { gatewayConfig } from '../../../testkit/gateway/gateway-config.ts';
 import { createCertificateAuthority } from '../../../testkit/network/certificate-authority.ts';
@@ -184,6 +186,81 @@ describe('the check of the client credentials', () => {
     ]);
     const trusted = { ...own, tls: { ca: authority.certificate } };
     expect(await resultsOf('provider', { provider: trusted })).toEqual([expect.stringMatching(/^ok /)]);
+  });
+});
+
+describe('the check of a sign-in', () => {
+  const OTHER = { baseUrl: 'http://127.0.0.1:3001' };
+
+  it('says that the provider accepts the redirect URI and the parameters', async () => {
+    provider.user = undefined;
+    const results = await resultsOf('sign-in');
+    provider.user = 'alice';
+    expect(results).toEqual([
+      'ok sign-in: the provider accepts http://127.0.0.1:3000/auth/callback and the parameters of a sign-in',
+    ]);
+    expect(provider.tokenLedger()).toEqual([]);
+  });
+
+  it('fails for a redirect URI that is not registered, pushed or not', async () => {
+    const own = provider.register('http://127.0.0.1:3000');
+    for (const par of ['off', 'auto'])
+      expect(await resultsOf('sign-in', { ...OTHER, provider: { ...own, par } })).toEqual([
+        expect.stringMatching(/^failed sign-in: the provider refuses a sign-in with .*127\.0\.0\.1:3001/),
+      ]);
+  });
+
+  it('fails for a scope that the provider refuses, by the code of its response and without its words', async () => {
+    provider.checkAuthorization = () => {
+      throw new ProtocolError('invalid_scope', 'a word of the provider');
+    };
+    const results = await resultsOf('sign-in');
+    provider.checkAuthorization = undefined;
+    expect(results).toEqual([
+      expect.stringMatching(/^failed sign-in: the provider refuses a sign-in with invalid_scope: compare /),
+    ]);
+    expect(results.join()).not.toContain('a word of the provider');
+  });
+
+  it.each([
+    startAuth0,
+    startCognito,
+    startDex,
+    startEntra,
+    startGoogle,
+    startHydra,
+    startKeycloak,
+    startOkta,
+  ])('tells a redirect URI that is registered from another: %o', async (start) => {
+    const fake = closing(await start());
+    const section = fake.register('http://127.0.0.1:3000');
+    const [right = ''] = await resultsOf('sign-in', { provider: section });
+    const [wrong = ''] = await resultsOf('sign-in', { ...OTHER, provider: section });
+    expect([right.split(' ')[0], wrong.split(' ')[0]]).toEqual(['ok', 'failed']);
+  });
+
+  it('is told by a real provider', async () => {
+    const server = closing(await startRealProvider());
+    const own = server.register('http://127.0.0.1:3000');
+    expect(await resultsOf('sign-in', { provider: own })).toEqual([expect.stringMatching(/^ok .* accepts /)]);
+    expect(await resultsOf('sign-in', { ...OTHER, provider: own })).toEqual([
+      expect.stringMatching(/^failed sign-in: /),
+    ]);
+  });
+
+  it('says that it does not know when the provider shows a page, or only browsers reach it', async () => {
+    const page = await listenOnLoopback(
+      createHttpServer((_request, response) => response.end('<h1>Sign in</h1>')),
+    );
+    opened.push({ close: page.stop });
+    const own = provider.register('http://127.0.0.1:3000');
+    const at = (authorization: string) => ({ provider: { ...own, endpoints: { authorization } } });
+    expect(await resultsOf('sign-in', at(`http://127.0.0.1:${page.port}/authorize`))).toEqual([
+      expect.stringMatching(/^ok sign-in: not known whether .* is registered: the provider shows a page/),
+    ]);
+    expect(await resultsOf('sign-in', at(`http://127.0.0.1:${await freePort()}/authorize`))).toEqual([
+      expect.stringMatching(/^ok sign-in: not known whether .* cannot be called from here: .*ECONNREFUSED/),
+    ]);
   });
 });
 

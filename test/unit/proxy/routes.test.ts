@@ -14,6 +14,24 @@ function askedFor(path: string, keys: Record<string, unknown>): string | undefin
 }
 
 describe('the route of a path', () => {
+  it('is the same among hundreds of routes as by comparison with each of them', () => {
+    const segments = ['a', 'b', 'ab', 'a.b'];
+    const paths = Array.from({ length: 400 }, (_, at) => {
+      const digits = at
+        .toString(4)
+        .split('')
+        .map((digit) => segments[Number(digit)]);
+      return `/${digits.join('/')}`;
+    });
+    const routes = routesAt(...paths.filter((_, at) => at % 3 > 0));
+    const isUnder = (path: string, prefix: string) => path === prefix || path.startsWith(`${prefix}/`);
+    for (const path of paths.flatMap((path) => [path, `${path}/`, `${path}/b/a`, `${path}b`])) {
+      const under = routes.all.filter(({ config }) => isUnder(path, config.path));
+      const longest = under.toSorted((a, b) => b.config.path.length - a.config.path.length)[0];
+      expect([path, routes.match(path)]).toEqual([path, longest]);
+    }
+  });
+
   it.each([
     ['/api', '/api'],
     ['/api/', '/api'],

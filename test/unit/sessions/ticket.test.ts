@@ -19,9 +19,11 @@ function openTickets({ secure = true, remembered = 10, persistent = false } = {}
     },
     unknownKeyId: sealed.unknownKeyId,
   };
-  const tickets = createTickets({ seals, secure, sameSite: 'strict', persistent, remembered });
-  const issue = async () => {
-    const { key, setCookie } = await tickets.issue(60_000);
+  const open = () => createTickets({ seals, secure, sameSite: 'strict', persistent, remembered });
+  const tickets = open();
+  /** Issues a ticket by another process with the same secrets, unless it is named. */
+  const issue = async (issuer = open()) => {
+    const { key, setCookie } = await issuer.issue(60_000);
     return { key, setCookie, cookie: setCookie.slice(0, setCookie.indexOf(';')) };
   };
   return { tickets, issue, seals, keyRing, opened };
@@ -145,6 +147,23 @@ describe('a ticket', () => {
     expect(openTickets().tickets.clear()).toBe(
       '__Host-Http-coatcheck=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict',
     );
+  });
+});
+
+describe('an issued ticket', () => {
+  it('is cached, so that the first request unseals nothing in the process that issued it', async () => {
+    const { tickets, issue, opened } = openTickets();
+    const { key, cookie } = await issue(tickets);
+    expect(await tickets.read(cookie)).toEqual({ kind: 'ticket', key });
+    expect(opened).toEqual([]);
+  });
+
+  it('is not cached when its secret is removed while it is sealed', async () => {
+    const { tickets, keyRing, issue } = openTickets();
+    const issued = issue(tickets);
+    keyRing.replace(['another-secret-of-32-characters..']);
+    tickets.clearCache();
+    expect(await tickets.read((await issued).cookie)).toMatchObject({ kind: 'unknown_key' });
   });
 });
 
