@@ -20,6 +20,10 @@ it('finds the documentation pages', () => {
 describe.each(documents)('%s', (path) => {
   const page = pageOf(path);
 
+  it('contains no marker of an unresolved merge', () => {
+    expect(read(path)).not.toMatch(/^\W*(?:<{7}|>{7}|(?:> ){7})/m);
+  });
+
   it('contains only links to existing files and headings', () => {
     const relative = page.links.filter((link) => !/^https?:/.test(link));
     expect(relative.filter((link) => !leadsSomewhere(path, link))).toEqual([]);
