@@ -194,11 +194,11 @@ describe('the snippets of the documentation, run in a page', () => {
     await expect.poll(() => callsOn(page), patiently).toContainEqual(['log', 'session_expired']);
   });
 
-  it('waits for the approval on another device', async () => {
+  it('waits until the user of another device has decided', async () => {
     await useClient();
     const responses = [
       { status: 202, body: { status: 'pending', interval: 0 } },
-      { status: 200, body: {} },
+      { status: 403, body: { code: 'not_allowed' } },
     ];
     // The shop's provider has no decoupled sign-in: the page gets the gateway's documented responses.
     await page.evaluate((given) => {
@@ -210,7 +210,7 @@ describe('the snippets of the documentation, run in a page', () => {
       });
     }, responses);
     const code = `${await snippetFor(...snippets.decoupled)}\ngreet(await waitForApproval());`;
-    expect(await runSnippet(page, code)).toEqual([['greet', true]]);
+    expect(await runSnippet(page, code)).toEqual([['greet', false]]);
   });
 
   it('reads who is signed in', async () => {
