@@ -6,14 +6,20 @@ import { verifyRuntime } from './verify.mjs';
 
 /** Brings node_modules to what package-lock.json says, when it is not there already, and proves the pinned Node.js. */
 export async function ensureInstalled(progress) {
-  const stale = staleness();
+  await ensurePackages(progress, '.');
+  await verifyRuntime(progress);
+}
+
+/** Brings the packages of a folder to what its package-lock.json says, when they are not there already. */
+export async function ensurePackages(progress, folder) {
+  const stale = staleness(folder);
   if (stale) {
     progress.say(`› ${stale}: installing packages, which takes a minute the first time`);
     const [command, ...args] = npm();
     // Warnings are left out: npm runs on the system's Node.js here, and would complain that it is not the pinned one.
     const quietly = [...args, 'ci', '--include=dev', '--loglevel=error', '--no-audit', '--no-fund'];
     const { code, output } = await progress.step('installing packages (npm ci)', () =>
-      capture(command, quietly, { env: unpinned() }),
+      capture(command, quietly, { cwd: folder, env: unpinned() }),
     );
     if (code !== 0) {
       throw new Failure(
@@ -22,17 +28,16 @@ export async function ensureInstalled(progress) {
       );
     }
   }
-  await verifyRuntime(progress);
 }
 
 /**
  * Why packages must be installed, or undefined. npm leaves a copy of the lockfile in node_modules, as its last step,
  * with what it installed: that copy is the stamp, and an `npm ci` by hand counts too.
  */
-function staleness() {
-  const installed = packagesIn('node_modules/.package-lock.json');
+function staleness(folder) {
+  const installed = packagesIn(`${folder}/node_modules/.package-lock.json`);
   if (!installed) return 'no packages installed';
-  for (const [path, wanted] of Object.entries(packagesIn('package-lock.json') ?? {})) {
+  for (const [path, wanted] of Object.entries(packagesIn(`${folder}/package-lock.json`) ?? {})) {
     if (path === '') continue;
     const found = installed[path];
     // What is optional is for one platform or another.

@@ -3,6 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { ensureBuilt } from './build.mjs';
 import { check } from './check.mjs';
+import { docs } from './docs.mjs';
 import { Failure } from './failure.mjs';
 import { ensureInstalled } from './install.mjs';
 import { createProgress } from './progress.mjs';
@@ -19,6 +20,8 @@ const usage = `usage: node scripts/run.mjs COMMAND [arguments]
   check     check types, lint, format and unit tests
   build     compile src to dist when it is stale
   generate  write the files derived from the declaration of the configuration
+  docs      build the site of the documentation; -- --serve serves it
+  pictures  take the pictures of the demo for the README
   format    format every file with prettier
   lint      run oxlint`;
 
@@ -56,6 +59,12 @@ const commands = {
   async build(progress) {
     await ensureBuilt(progress);
     return 0;
+  },
+  docs,
+  async pictures(progress) {
+    const programs = await ensureSystemPackages(progress, 'npm run pictures', ['Chromium']);
+    await ensureBuilt(progress);
+    return attachNode(['demo/pictures.ts'], programs);
   },
   generate: () => attachNode(['scripts/generate/main.ts']),
   format: () => attachNode(tool('prettier', '--write', '--log-level=warn', '.')),

@@ -1,9 +1,15 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 
-/** Reads a file as UTF-8 text. Throws an error with the code `EFBIG` if it has more than `maxBytes` or is endless. */
+/**
+ * Reads a file as UTF-8 text. Throws an error with the code `EFBIG` if it has more than `maxBytes`, or `ENOTREG` if it is not a
+ * regular file: a pipe or a terminal would keep the process waiting for a writer.
+ */
 export function readBoundedFile(path: string, maxBytes: number): string {
-  const file = openSync(path, 'r');
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
+    const stats = fstatSync(file);
+    if (!stats.isFile() && !stats.isDirectory())
+      throw Object.assign(new Error('the file is not a regular file'), { code: 'ENOTREG' });
     const bytes = Buffer.alloc(maxBytes + 1);
     let length = 0;
     let read: number;

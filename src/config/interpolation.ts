@@ -40,7 +40,7 @@ export function interpolate(text: string, sources: Sources): Interpolated {
   return { text: isAbsent ? undefined : replaced, interpolated, problems };
 }
 
-/** The largest file that is read, in bytes: devices such as `/dev/zero` have no end. */
+/** The largest file that is read, in bytes. */
 export const MAX_FILE_BYTES = 1_048_576;
 
 type Lookup = { value: string } | { problem: string };
@@ -90,6 +90,9 @@ export function unreadable(error: unknown, maxBytes = MAX_FILE_BYTES): string {
       return 'is not readable by this process';
     case 'EISDIR':
       return 'is a directory';
+    case 'ENOTREG':
+    case 'ENXIO':
+      return 'is not a regular file';
     case 'EFBIG':
       return `is larger than ${maxBytes < 1_048_576 ? `${maxBytes / 1_024} kB` : `${maxBytes / 1_048_576} MB`}`;
     default:

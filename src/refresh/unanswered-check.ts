@@ -21,6 +21,11 @@ export type UnansweredCheck = {
 const PAUSES: BackoffRange = { firstMs: 60_000, longestMs: 600_000 };
 /** How many sendings have no pause after them but the wait for a response of the endpoint. */
 const WITHOUT_PAUSE = 2;
+/**
+ * How long after its last sending a token is sent again without a response to another call, in milliseconds: a provider may
+ * respond to made-up tokens with a 5xx, and there may be no other session.
+ */
+const LONGEST_WAIT_MS = 1_800_000;
 /** The shortest time between two made-up tokens, in milliseconds. */
 const PROBE_PAUSE_MS = 5_000;
 /** Names the made-up tokens for the circuit breaker. */
@@ -62,8 +67,9 @@ export function createUnansweredCheck(deps: {
       const pauseMs = count > WITHOUT_PAUSE ? unjitteredBackoffMs(count - WITHOUT_PAUSE, PAUSES) : 0;
       const remainingMs = sentAtMs + pauseMs - clock();
       if (remainingMs > 0) return remainingMs;
-      if (respondedAtMs < sentAtMs) await probe();
-      return respondedAtMs < sentAtMs ? Math.max(PROBE_PAUSE_MS, breaker.pauseMs()) : 0;
+      const maySend = () => respondedAtMs >= sentAtMs || lastMs >= LONGEST_WAIT_MS;
+      if (!maySend()) await probe();
+      return maySend() ? 0 : Math.max(PROBE_PAUSE_MS, breaker.pauseMs());
     },
   };
 }

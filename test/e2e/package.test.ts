@@ -101,7 +101,7 @@ describe('the npm package', () => {
 });
 
 describe('the server of the documentation', () => {
-  it.each(['README.md', 'docs/library.md'])('in %s runs, and stops on SIGTERM', async (page) => {
+  it.each(['docs/library.md'])('in %s runs, and stops on SIGTERM', async (page) => {
     const [provider, upstream, port, adminPort] = await Promise.all([
       startFakeProvider(),
       startUpstream(),

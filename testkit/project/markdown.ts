@@ -51,8 +51,8 @@ export function spansIn(text: string): string[] {
   return Array.from(text.matchAll(span), ([, code = '']) => code);
 }
 
-/** The anchor of a heading, as GitHub makes it. */
-function anchorOf(heading: string): string {
+/** The anchor of a heading, as GitHub and the site of the documentation make it. */
+export function anchorOf(heading: string): string {
   return heading
     .toLowerCase()
     .replace(/[^\p{L}\p{N}_ -]/gu, '')

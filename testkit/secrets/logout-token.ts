@@ -11,7 +11,7 @@ let made = 0;
 /** The claims of a current logout token with a unique `jti`. */
 export function logoutClaims(
   { issuer, client }: FakeProvider,
-  about: { sub?: string; sid?: string },
+  about: { sub?: string; sid?: string; iat?: number },
 ): JWTPayload {
   made += 1;
   const iat = Math.floor(Date.now() / 1000);
@@ -20,7 +20,10 @@ export function logoutClaims(
 }
 
 /** A logout token of the provider. */
-export function logoutToken(provider: FakeProvider, about: { sub?: string; sid?: string }): Promise<string> {
+export function logoutToken(
+  provider: FakeProvider,
+  about: { sub?: string; sid?: string; iat?: number },
+): Promise<string> {
   return provider.sign(logoutClaims(provider, about), 'logout+jwt');
 }
 

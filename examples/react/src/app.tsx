@@ -80,7 +80,12 @@ function Items() {
 function Transfer() {
   const call = useGatewayFetch();
   const transfer = useMutation({ mutationFn: () => call('/api/transfer', { method: 'POST' }) });
-  return <button onClick={() => transfer.mutate()}>Transfer</button>;
+  return (
+    <p>
+      <button onClick={() => transfer.mutate()}>Transfer</button>
+      <output id="transfer">{transfer.data?.ok ? 'Transferred.' : ''}</output>
+    </p>
+  );
 }
 
 function Upload() {

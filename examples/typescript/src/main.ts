@@ -32,9 +32,13 @@ function showSignIn(notice: string): void {
 }
 
 function showApp(name: string): void {
-  const [items, socket, events, progress] = ['items', 'socket', 'events', 'progress'].map((id) =>
-    element('output', { id }),
-  );
+  const [items, transfer, socket, events, progress] = [
+    'items',
+    'transfer',
+    'socket',
+    'events',
+    'progress',
+  ].map((id) => element('output', { id }));
   const picker = element('input', { type: 'file', ariaLabel: 'A file to upload' });
   const send = async () => {
     const [file] = picker.files ?? [];
@@ -51,9 +55,12 @@ function showApp(name: string): void {
       const response = await gateway.fetch('/api/items');
       if (response.ok) items?.replaceChildren((await response.json()).join(', '));
     }),
-    button('Transfer', () => gateway.fetch('/api/transfer', { method: 'POST' })),
+    button('Transfer', async () => {
+      const { ok } = await gateway.fetch('/api/transfer', { method: 'POST' });
+      transfer?.replaceChildren(ok ? 'Transferred.' : '');
+    }),
     picker,
-    ...[items, socket, events, progress].flatMap((each) => (each ? [element('p', {}, each)] : [])),
+    ...[items, transfer, socket, events, progress].flatMap((each) => (each ? [element('p', {}, each)] : [])),
   );
   closers.push(
     openSocket((text) => socket?.replaceChildren(text)),

@@ -10,7 +10,7 @@ import type { ProviderLogouts } from '../../sessions/provider-logouts.ts';
 /** The shortest time between two warnings about rejected tokens, in milliseconds. */
 const WARNING_INTERVAL_MS = 1_000;
 
-/** When a provider should send a token again that the gateway could not check. */
+/** When a provider should send a token again that the gateway could not check: about when the JWKS may be fetched again. */
 const RETRY_AFTER_SECONDS = 5;
 
 /**
@@ -44,7 +44,7 @@ export function createBackchannelLogout(deps: {
       return await logoutTokens(logoutToken);
     } catch (cause) {
       if (cause instanceof GatewayError) throw cause;
-      if (cause instanceof KeySetError && cause.reason === 'unavailable') throw cannotCheckToken(cause);
+      if (cause instanceof KeySetError) throw cannotCheckToken(cause);
       throw rejectToken(cause instanceof Error ? cause.message : 'it cannot be parsed', cause);
     }
   }
@@ -59,7 +59,7 @@ export function createBackchannelLogout(deps: {
 /** Nothing is known about the token: the provider should send it again. */
 function cannotCheckToken(cause: unknown): GatewayError {
   return new GatewayError('provider_unavailable', {
-    detail: "The gateway cannot fetch the provider's JWKS to check the logout token. Send it again.",
+    detail: "The gateway cannot fetch the provider's JWKS now to check the logout token. Send it again.",
     retryAfterSeconds: RETRY_AFTER_SECONDS,
     cause,
   });

@@ -19,6 +19,8 @@ const WRONG_INDENTATION =
 const UNCLOSED = 'a [ or { is not closed before this line ends';
 const TOO_FAR =
   'this line is indented further than the key above, which has a value: begin both at the same column';
+const LIST_AFTER_KEY =
+  'a list cannot begin behind its key: begin each item on a line of its own, or write the list in brackets, as in [a, b]';
 const UNQUOTED_INTERPOLATION = 'an interpolation inside [ ] or { } needs quotes, as in ["${NAME}"]';
 
 // SECURITY: the library's own messages quote the text, which may be a secret without quotes.
@@ -71,6 +73,7 @@ function explainLine(
   const isStructural = code === 'MISSING_CHAR' || code === 'UNEXPECTED_TOKEN' || code.startsWith('BLOCK');
   if (isStructural && /(?:[[{,]|^)\s*(?:[\w.-]+:\s+)?\$\{/.test(text))
     return { line, message: UNQUOTED_INTERPOLATION };
+  if (isStructural && /^\s*(?:- +)*[\w.-]+:\s+-(?:\s|$)/.test(text)) return { line, message: LIST_AFTER_KEY };
   if (code === 'BLOCK_AS_IMPLICIT_KEY' && startsKey.test(next) && indentOf(next) > keyColumnOf(text))
     return { line: line + 1, message: TOO_FAR };
   if (code === 'BAD_INDENT' && [lines[line - 2], text].some((each) => /[[{][^\]}]*$/.test(each ?? '')))

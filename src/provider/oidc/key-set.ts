@@ -32,10 +32,13 @@ type KeySetErrorReason = 'unavailable' | 'throttled';
 export class KeySetError extends Error {
   override readonly name = 'KeySetError';
   readonly reason: KeySetErrorReason;
+  /** When the keys that the token did not match were fetched, in milliseconds since the epoch; `throttled` only. */
+  readonly fetchedAtMs: number | undefined;
 
-  constructor(reason: KeySetErrorReason, cause?: unknown) {
+  constructor(reason: KeySetErrorReason, cause?: unknown, fetchedAtMs?: number) {
     super(messages[reason], cause === undefined ? undefined : { cause });
     this.reason = reason;
+    this.fetchedAtMs = fetchedAtMs;
   }
 }
 
@@ -92,7 +95,7 @@ export function createKeySet(deps: {
     const current = publishedKeys();
     if (!current.set.reloading && fetches.tryTake('jwks') > 0)
       throw failure === undefined
-        ? new KeySetError('throttled', reason)
+        ? new KeySetError('throttled', reason, current.fetchedAtMs)
         : new KeySetError('unavailable', failure.cause);
     try {
       await current.set.reload();

@@ -1,6 +1,6 @@
-import { errors, type JWTPayload } from 'jose';
+import { decodeJwt, errors, type JWTPayload } from 'jose';
 import { hasUntrustedAudience } from './audience.ts';
-import type { KeySet, Verified } from './key-set.ts';
+import { KeySetError, type KeySet, type Verified } from './key-set.ts';
 import type { OidcProviderConfig } from './schema.ts';
 
 /** The content of a logout token: the sign-ins that the provider has ended. It has a `subject`, a `sid` or both. */
@@ -17,7 +17,10 @@ export type ProviderLogout = {
   readonly validUntilMs: number;
 };
 
-/** Checks a logout token (OpenID Connect Back-Channel Logout 1.0, section 2.6). Throws an Error that says what is wrong. */
+/**
+ * Checks a logout token (OpenID Connect Back-Channel Logout 1.0, section 2.6). Throws a {@link KeySetError} when it cannot tell,
+ * and otherwise an Error that says what is wrong.
+ */
 export type LogoutTokens = (logoutToken: string) => Promise<ProviderLogout>;
 
 const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout';
@@ -44,13 +47,16 @@ export function createLogoutTokens(deps: {
   const { keySet, issuer, clientId, audiences, checks, clock } = deps;
 
   return async (logoutToken) => {
-    const { header, claims } = await keySet.verify(logoutToken, {
+    const verified = keySet.verify(logoutToken, {
       issuer,
       audience: clientId,
       requiredClaims: ['iat', 'jti', 'events', ...(checks === 'lenient' ? [] : ['exp'])],
       maxTokenAge: MAX_AGE_SECONDS,
       clockTolerance: CLOCK_TOLERANCE_SECONDS,
       currentDate: new Date(clock()),
+    });
+    const { header, claims } = await verified.catch((error: unknown) => {
+      throw isForged(logoutToken, error) ? new errors.JWSSignatureVerificationFailed() : error;
     });
     checkType(header.typ, checks);
     // SECURITY: tells a logout token from an ID token (sections 2.4 and 4.1).
@@ -73,6 +79,16 @@ export function createLogoutTokens(deps: {
       validUntilMs: acceptedUntilSeconds * 1000,
     };
   };
+}
+
+/**
+ * True if the keys could not be fetched again, because forged tokens have used up the fetches, and those at hand were fetched
+ * after this token says that it was signed: its key would be among them.
+ */
+function isForged(logoutToken: string, error: unknown): boolean {
+  if (!(error instanceof KeySetError) || error.fetchedAtMs === undefined) return false;
+  const { iat = -Infinity } = decodeJwt(logoutToken);
+  return error.fetchedAtMs >= (iat + CLOCK_TOLERANCE_SECONDS) * 1000;
 }
 
 /** Section 2.4 recommends the type; checking it rejects tokens of other kinds (RFC 8725, section 3.11). */

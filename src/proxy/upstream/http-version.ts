@@ -1,62 +1,96 @@
 import type { Socket } from 'node:net';
 import { invalidResponse } from './response-head.ts';
 
-/** Everything of a status line that this module looks at. */
+/** How the status line of a response begins. */
 const EXPECTED = 'HTTP/1.';
-const PREFIX_BYTES = EXPECTED.length;
 const EXPECTED_BYTES = Buffer.from(EXPECTED);
+/** As far as the first digit of the status: `HTTP/1.1 2`. */
+const START_LENGTH = 'HTTP/1.1 '.length + 1;
+const ONE = '1';
 const CR = 13;
-const LF = 10;
 
 /** How undici writes to a socket. */
 type Writes = (chunk: string | Uint8Array, encoding?: BufferEncoding) => boolean;
 
 /**
  * Ends a connection on which a response claims a version of HTTP other than 1.x. undici 8 accepts one, and does not tell
- * which it was. Looks at the first bytes after each request head: without pipelining, a response begins there. A response
- * that follows an informational one (103) is not looked at.
+ * which it was. Looks at the first bytes after each request head, because without pipelining a response begins there, and after
+ * each informational response (103).
  */
 export function refuseOtherVersions(socket: Socket): void {
   const read = socket.read.bind(socket);
   const write: Writes = socket.write.bind(socket);
-  let start = '';
-  let isChecked = false;
+  let starts = createStartReader();
 
   const writeAndExpect: Writes = (chunk, encoding) => {
     // undici writes text for a request head and for the size of a chunk, which follows a CR; bodies are bytes.
-    if (typeof chunk === 'string' && chunk.charCodeAt(0) !== CR) {
-      start = '';
-      isChecked = false;
-    }
+    if (typeof chunk === 'string' && chunk.charCodeAt(0) !== CR) starts = createStartReader();
     return write(chunk, encoding);
   };
   Object.assign(socket, { write: writeAndExpect });
   socket.read = (size) => {
     const chunk: unknown = read(size);
-    if (isChecked || !Buffer.isBuffer(chunk)) return chunk;
-    if (start === '' && isExpected(chunk)) {
-      isChecked = true;
-      return chunk;
-    }
-    const from = start === '' ? firstOfStatusLine(chunk) : 0;
-    start += chunk.toString('latin1', from, from + PREFIX_BYTES - start.length);
-    if (start.length < PREFIX_BYTES) return chunk;
-    isChecked = true;
-    if (!start.startsWith('HTTP/') || start === EXPECTED) return chunk;
-    socket.destroy(invalidResponse(`its version is ${start}`));
+    if (!Buffer.isBuffer(chunk)) return chunk;
+    const wrong = starts.read(chunk);
+    if (wrong === undefined) return chunk;
+    socket.destroy(invalidResponse(`its version is ${wrong}`));
     return null;
   };
 }
 
-/** Compares bytes, because a string for every response costs ten times as much. */
-function isExpected(chunk: Buffer): boolean {
-  for (let at = 0; at < PREFIX_BYTES; at += 1) if (chunk[at] !== EXPECTED_BYTES[at]) return false;
-  return true;
+/** The next part of a response that matters. */
+type Expected = 'start' | 'end of head' | 'nothing';
+
+/** Reads the starts of the responses to one request. `read` returns the start that claims another version. */
+function createStartReader(): { read(chunk: Buffer): string | undefined } {
+  let expects: Expected = 'start';
+  /** What has come of the start, or the last characters of the head of an informational response. */
+  let seen = '';
+  const isDone = () => expects === 'nothing';
+
+  /** Takes the next part of the text, and returns the rest. */
+  const advance = (text: string): string => {
+    if (expects === 'end of head') {
+      seen += text;
+      const end = /\r?\n\r?\n/.exec(seen);
+      if (end === null) {
+        seen = seen.slice(-3);
+        return '';
+      }
+      const rest = seen.slice(end.index + end[0].length);
+      [expects, seen] = ['start', ''];
+      return rest;
+    }
+    // Parsers skip empty lines before a status line (RFC 9112, section 2.2).
+    const line = seen === '' ? text.replace(/^[\r\n]+/, '') : text;
+    const missing = START_LENGTH - seen.length;
+    seen += line.slice(0, missing);
+    if (seen.length < START_LENGTH) return '';
+    if (seen.startsWith(EXPECTED) && seen.endsWith(ONE)) [expects, seen] = ['end of head', ''];
+    else expects = 'nothing';
+    return line.slice(missing);
+  };
+
+  return {
+    read(chunk) {
+      if (isDone()) return undefined;
+      if (expects === 'start' && seen === '' && isFinal(chunk)) {
+        expects = 'nothing';
+        return undefined;
+      }
+      let text = chunk.toString('latin1');
+      while (text !== '' && !isDone()) text = advance(text);
+      const isWrong = isDone() && seen.startsWith('HTTP/') && !seen.startsWith(EXPECTED);
+      return isWrong ? seen.slice(0, EXPECTED.length) : undefined;
+    },
+  };
 }
 
-/** Parsers skip empty lines before a status line (RFC 9112, section 2.2). */
-function firstOfStatusLine(chunk: Buffer): number {
-  let at = 0;
-  while (chunk[at] === CR || chunk[at] === LF) at += 1;
-  return at;
+/**
+ * Whether a chunk begins with the start of a final response of HTTP/1.x. Compares bytes, because a string for every response costs
+ * ten times as much.
+ */
+function isFinal(chunk: Buffer): boolean {
+  for (let at = 0; at < EXPECTED_BYTES.length; at += 1) if (chunk[at] !== EXPECTED_BYTES[at]) return false;
+  return chunk.length >= START_LENGTH && chunk[START_LENGTH - 1] !== ONE.charCodeAt(0);
 }

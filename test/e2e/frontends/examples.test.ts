@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { decodeJwt } from 'jose';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -16,8 +17,12 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 const patiently = { timeout: 20_000 };
 const json = { 'content-type': 'application/json' };
 
-/** What the API requires for `/api/transfer` (RFC 9470). */
-const CHALLENGE = { 'www-authenticate': 'Bearer error="insufficient_user_authentication", max_age="60"' };
+/** What the API requires for `/api/transfer` (RFC 9470), until the access token shows it. */
+const CHALLENGE = {
+  'www-authenticate': 'Bearer error="insufficient_user_authentication", acr_values="gold", max_age="60"',
+};
+
+const isGold = (accessToken = '') => decodeJwt(accessToken)['acr'] === 'gold';
 
 /** The API of the examples. */
 const api: Behaviour = (request, response, record) => {
@@ -27,7 +32,7 @@ const api: Behaviour = (request, response, record) => {
     case '/api/events':
       return eventStream(['tick'], 10)(request, response, record);
     case '/api/transfer':
-      return status(401, CHALLENGE)(request, response, record);
+      return (isGold(record.bearer) ? status(204) : status(401, CHALLENGE))(request, response, record);
     case '/api/files':
       return status(201)(request, response, record);
     default:
@@ -111,7 +116,7 @@ describe.each(['react', 'typescript'])('the example %s', (example) => {
     expect(sent).toMatchObject({ method: 'POST', bodyBytes: buffer.length });
   });
 
-  it('offers the sign-in that a call needs, which asks the provider for it and comes back', async () => {
+  it('offers the sign-in that a call needs, which asks the provider for it and comes back, and the call succeeds', async () => {
     await page.click('text=Transfer');
     await expect.poll(() => text(page, '#notice'), patiently).toContain('This call needs a fresh sign-in.');
     expect(await text(page, '#name')).toBe('Alice Example');
@@ -119,7 +124,10 @@ describe.each(['react', 'typescript'])('the example %s', (example) => {
     await page.waitForURL(`${gateway.url}/`);
     await expect.poll(() => text(page, '#name'), patiently).toBe('Alice Example');
     const asked = provider.requests.findLast(({ endpoint }) => endpoint === 'authorize');
-    expect(asked?.query).toMatchObject({ max_age: '60' });
+    expect(asked?.query).toMatchObject({ acr_values: 'gold', max_age: '60' });
+    expect(await text(page, '#transfer')).toBe('');
+    await page.click('text=Transfer');
+    await expect.poll(() => text(page, '#transfer'), patiently).toBe('Transferred.');
   });
 
   it('takes the user off the screen when another tab signs out', async () => {

@@ -14,12 +14,14 @@ import { APP, openShop, type Shop } from '../support/shop.ts';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const pages = [
   'README.md',
-  'docs/client.md',
+  'docs/calling-apis.md',
   'docs/endpoints.md',
   'docs/frontends.md',
+  'docs/get-started.md',
   'docs/library.md',
   'docs/migrate/from-browser-sdks.md',
   'docs/migrate/from-duende-bff.md',
+  'docs/sign-in.md',
   'docs/step-up.md',
   'packages/client/README.md',
 ];

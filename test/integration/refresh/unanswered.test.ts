@@ -45,7 +45,7 @@ async function pollThroughOutage(...agents: readonly UserAgent[]): Promise<void>
 }
 
 describe('a refresh token that was sent without a response (standards: G15)', () => {
-  it('is sent twice in an outage of any length, and once more when the endpoint responds again', async () => {
+  it('is sent twice in an outage of ten minutes, and once more when the endpoint responds again', async () => {
     testGateway.provider.faults.token = { status: 504 };
     await pollThroughOutage(alice);
     expect(sendings()).toEqual([2]);
@@ -54,6 +54,14 @@ describe('a refresh token that was sent without a response (standards: G15)', ()
     expect((await call(alice)).status).toBe(200);
     expect(sendings()).toEqual([3, 0]);
     expect(testGateway.provider.tokenLedger()).toMatchObject([{ spent: 1, reuses: 0 }, { spent: 0 }]);
+  });
+
+  it('is sent once more half an hour later, if the endpoint responds to no other call', async () => {
+    testGateway.provider.faults.token = { status: 504 };
+    for (let tens = 1; tens <= 4; tens += 1) {
+      await pollThroughOutage(alice);
+      expect(sendings()).toEqual([tens < 4 ? 2 : 3]);
+    }
   });
 
   it('ends its session once the endpoint responds, if the provider had used it up', async () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -117,22 +118,46 @@ describe('an endless file', () => {
   it.each(['/dev/zero', '/dev/urandom'])('rejects %s as the file of a secret', (device) => {
     const file = inFile(start.replace('client-secret', `'\${file:${device}}'`));
     expect(problemsOf(() => loadConfig(file))).toEqual([
-      { path: 'provider.clientSecret', line: 2, message: `the file "${device}" is larger than 1 MB` },
+      { path: 'provider.clientSecret', line: 2, message: `the file "${device}" is not a regular file` },
     ]);
   });
 
-  it('rejects an endless file as the configuration', () => {
+  it('rejects a pipe as the file of a secret, without waiting for a writer', () => {
+    const pipe = `${inFile('')}.pipe`;
+    execFileSync('mkfifo', [pipe]);
+    const file = inFile(start.replace('client-secret', `'\${file:${pipe}}'`));
+    expect(problemsOf(() => loadConfig(file))).toEqual([
+      { path: 'provider.clientSecret', line: 2, message: `the file "${pipe}" is not a regular file` },
+    ]);
+    expect(problemsOf(() => loadConfig(pipe))).toEqual([
+      { path: '', message: 'the file is not a regular file' },
+    ]);
+  });
+
+  it('rejects a device or a file that is too large as the configuration', () => {
     expect(problemsOf(() => loadConfig('/dev/zero'))).toEqual([
+      { path: '', message: 'the file is not a regular file' },
+    ]);
+    expect(problemsOf(() => loadConfig(inFile(' '.repeat(1_048_577))))).toEqual([
       { path: '', message: 'the file is larger than 1 MB' },
     ]);
   });
+
+  it.each(['x: - - -', 'x: - a', 'x: -', 'routes: - path: /api'])(
+    'explains a list behind its key: %s',
+    (text) => {
+      expect(problemsIn(text).join()).toContain(
+        'a list cannot begin behind its key: begin each item on a line of its own, or write the list in brackets',
+      );
+    },
+  );
 
   it('reads files of any size and content up to the limit', () => {
     const value = 'ü'.repeat(500_000);
     const file = inFile(value);
     const config = inFile(start.replace('client-secret', `'\${file:${file}}'`));
     expect(loadConfig(config).provider).toMatchObject({ clientSecret: value });
-    expect(problemsOf(() => loadConfig('/dev/null'))).toEqual([{ path: '', message: 'the file is empty' }]);
+    expect(problemsOf(() => loadConfig(inFile('')))).toEqual([{ path: '', message: 'the file is empty' }]);
   });
 });
 

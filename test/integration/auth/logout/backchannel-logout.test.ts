@@ -70,6 +70,8 @@ const familiesOf = (name: string, { provider } = testGateway) =>
   provider.families.filter(({ grant }) => grant.subject === name);
 const sidOf = (name: string, from = testGateway) => familiesOf(name, from).at(-1)?.grant.sid ?? '';
 const tokenFor = (about: { sub?: string; sid?: string }) => logoutToken(testGateway.provider, about);
+/** A time before every fetch of the JWKS, whatever the tolerance for clocks. */
+const aMinuteAgo = () => Math.floor(Date.now() / 1000) - 61;
 const statusOf = async (agent: UserAgent) => (await agent.fetch('/api/one')).status;
 const records = async () => (await redis.command('KEYS', 'coatcheck:session:*')) as string[];
 const revoked = () =>
@@ -234,7 +236,9 @@ describe('an invalid logout token or request ends no session', () => {
   it('a flood of tokens with unknown keys causes few JWKS fetches and blocks no login (standards: C17, D21)', async () => {
     const { agent, provider } = await openOther();
     const reads = () => provider.requests.filter(({ endpoint }) => endpoint === 'jwks').length;
-    const [, payload, signature] = (await logoutToken(provider, { sub: 'alice' })).split('.');
+    const [, payload, signature] = (await logoutToken(provider, { sub: 'alice', iat: aMinuteAgo() })).split(
+      '.',
+    );
     const junk = Array.from({ length: 300 }, (_, at) => {
       const unknown = JSON.stringify({ alg: 'RS256', typ: 'logout+jwt', kid: `unknown-${at}` });
       return `${Buffer.from(unknown).toString('base64url')}.${payload}.${signature}`;
@@ -251,7 +255,10 @@ describe('an invalid logout token or request ends no session', () => {
   it('logs a flood of forged tokens once a second and counts the others', async () => {
     const { agent, provider, gateway, advance, stopClock } = await openOther();
     stopClock();
-    const forged = (await logoutToken(provider, { sub: 'alice' })).replace(/.{20}$/, 'A'.repeat(20));
+    const forged = (await logoutToken(provider, { sub: 'alice', iat: aMinuteAgo() })).replace(
+      /.{20}$/,
+      'A'.repeat(20),
+    );
     const lines = () => gateway.logs().match(/[^\n]*logout token rejected[^\n]*/g) ?? [];
     const flood = async (count: number) => {
       for (let n = 0; n < count; n += 1) expect((await postLogoutToken(agent, forged)).status).toBe(400);
@@ -285,6 +292,34 @@ describe('a logout token that cannot be checked', () => {
       expect(await statusOf(agent)).toBe(401);
     },
   );
+
+  it('gets 503 with Retry-After when forged tokens have used up the JWKS fetches, and is accepted once one is due', async () => {
+    const other = await openOther();
+    other.stopClock();
+    const agent = await signedIn(alice, other);
+    const [, payload, signature] = (await logoutToken(other.provider, { sub: alice })).split('.');
+    const forge = (n: number) => {
+      const header = JSON.stringify({ alg: 'RS256', typ: 'logout+jwt', kid: `unknown-${n}` });
+      return `${Buffer.from(header).toString('base64url')}.${payload}.${signature}`;
+    };
+    const statuses: number[] = [];
+    for (let n = 0; n < 40; n += 1) statuses.push((await postLogoutToken(other.agent, forge(n))).status);
+    expect(statuses.slice(0, 5)).toEqual(Array(5).fill(400));
+    expect(statuses.slice(-20)).toEqual(Array(20).fill(503));
+    const lines =
+      other.gateway.logs().match(/[^\n]*(?:logout token rejected|"provider_unavailable")[^\n]*/g) ?? [];
+    expect(lines.filter((line) => !line.includes('"level":"debug"')).length).toBeLessThanOrEqual(2);
+
+    await other.provider.swapKeys();
+    const token = await logoutToken(other.provider, { sub: alice });
+    const response = await postLogoutToken(other.agent, token);
+    expect(response.json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+    expect(response.header('retry-after')).toBe('5');
+    expect(await statusOf(agent)).toBe(200);
+    other.advance(6_000);
+    expect((await postLogoutToken(other.agent, token)).status).toBe(200);
+    expect(await statusOf(agent)).toBe(401);
+  });
 
   it('gets 503 however often it is sent while the JWKS is unavailable', async () => {
     const other = await openOther();

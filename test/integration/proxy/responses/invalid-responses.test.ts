@@ -67,6 +67,10 @@ describe('a response of an upstream', () => {
     ],
     ['two Locations', 'HTTP/1.1 302 Found\r\nLocation: /a\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n'],
     ['HTTP/2.0 as its version', 'HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok'],
+    [
+      'HTTP/2.0 as its version after a 103',
+      'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok',
+    ],
     ['HTTP/0.9 as its version', 'HTTP/0.9 200 OK\r\nContent-Length: 2\r\n\r\nok'],
     ['a status of 099', 'HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\nok'],
     [
@@ -86,6 +90,13 @@ describe('a response of an upstream', () => {
 it.each([
   ['HTTP/2.0 as its version', 'GET /kept/two HTTP/1.1', [], '', 'HTTP/2.0 200 OK'],
   ['HTTP/2.0 after empty lines', 'GET /kept/two HTTP/1.1', [], '', `${'\r\n'.repeat(20)}HTTP/2.0 200 OK`],
+  [
+    'HTTP/2.0 after two responses with 103',
+    'GET /kept/two HTTP/1.1',
+    [],
+    '',
+    `${'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(2)}HTTP/2.0 200 OK`,
+  ],
   [
     'HTTP/2.0 to a chunked request',
     'POST /kept/two HTTP/1.1',
@@ -127,6 +138,25 @@ it('a response body that begins with a status line passes, on a kept connection 
     const response = await fixture.send(`GET ${path} HTTP/1.1`);
     expect([response.status, response.body.toString()]).toEqual([200, 'HTTP/2.0 200']);
   }
+});
+
+it.each([
+  ['HTTP/1.1 200 OK', 200, 'HTTP/2.0 200'],
+  ['HTTP/2.0 200 OK', 502, 'upstream_invalid_response'],
+])('the response after a 103 that comes byte by byte with %s becomes %i', async (statusLine, code, text) => {
+  fixture.raw.attend = async (socket, head) => {
+    await head;
+    socket.setNoDelay(true);
+    const response = `${statusLine}\r\nContent-Length: 12\r\nConnection: close\r\n\r\nHTTP/2.0 200`;
+    for (const byte of `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${response}`) {
+      socket.write(byte);
+      await new Promise(setImmediate);
+    }
+    socket.end();
+  };
+  const response = await fixture.send('GET /raw/one HTTP/1.1');
+  expect(response.status).toBe(code);
+  expect(response.body.toString()).toContain(text);
 });
 
 it('a 204 with a length of 0 reaches the browser without a length', async () => {
