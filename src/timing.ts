@@ -20,15 +20,19 @@ export const REDIS_RECONNECT = { firstMs: 50, longestMs: 1_000 } as const;
 /** The back-off between attempts to write new tokens after a failed write to the store. */
 export const PENDING_WRITE_RETRY = { firstMs: 50, longestMs: 1_000 } as const;
 
-/** The longest time to connect and write once Redis is back and the back-offs have ended. */
-const CONNECT_AND_WRITE_MS = 500;
+/** The longest time to write the result of a call of the token endpoint. */
+const WRITE_MS = 500;
+
+/** How long a process may take to write new tokens once Redis is back and a back-off has ended. */
+const CONNECT_AND_WRITE_MS = 1_500;
 
 /**
  * How long after a lost connection to Redis no process reads a session under a new lock, and how long a process that finds
- * the spend mark of another one waits for it: a process with new tokens may need this long to reconnect and write them.
+ * the spend mark of another one waits for it: a process with new tokens may need this long to reconnect and write them. It
+ * waits for one back-off only: it writes as soon as it has reconnected, and does not reconnect after a rejected write.
  */
 export const OUTAGE_GRACE_MS =
-  REDIS_RECONNECT.longestMs + PENDING_WRITE_RETRY.longestMs + CONNECT_AND_WRITE_MS;
+  Math.max(REDIS_RECONNECT.longestMs, PENDING_WRITE_RETRY.longestMs) + CONNECT_AND_WRITE_MS;
 
 /** How long a login attempt lasts: the user may take this long at the provider. */
 export const LOGIN_LIFETIME_MS = 600_000;
@@ -70,7 +74,7 @@ export function lockRenewalIntervalMs(lockTtlMs: number): number {
  * result.
  */
 export function spendMarkMs(refresh: { readonly timeout: number }): number {
-  return refresh.timeout + CONNECT_AND_WRITE_MS;
+  return refresh.timeout + WRITE_MS;
 }
 
 /**

@@ -81,7 +81,11 @@ export function createRequestHandlers(
       refresher,
       clientTokens,
       exchangedTokens,
-      client: [issuer, 'clientId' in provider ? String(provider.clientId) : ''],
+      client: [
+        issuer,
+        'clientId' in provider ? String(provider.clientId) : '',
+        ...('dpop' in provider && provider.dpop === true ? ['dpop'] : []),
+      ],
     }),
     bearerCallers: createBearerCallers({
       verifier: createAccessTokenVerifier({

@@ -5,9 +5,9 @@ import type { Logger } from '../observability/log.ts';
 import type { GrantOutcome, TokenGrants, TokenTarget } from '../provider/grants/token-grants.ts';
 import type { Lease, Locks } from '../redis/lock/locks.ts';
 import { freshnessOf, type Ahead } from '../tokens/freshness.ts';
-import { createAccessToken, type AccessToken } from '../tokens/token-set.ts';
+import { createAccessToken } from '../tokens/token-set.ts';
 import { grantUnavailable, REFUSED_MS, type GrantCall } from './grant-call.ts';
-import type { SharedTokens } from './shared-tokens.ts';
+import type { ClientToken, SharedTokens } from './shared-tokens.ts';
 
 /** A token target with a name that no other target has. */
 export type NamedTarget = TokenTarget & { readonly id: string };
@@ -18,18 +18,18 @@ export type ClientTokens = {
    * A token that may be sent now. An expiring one is renewed in the background; a missing or expired one is waited for.
    * Throws `provider_unavailable`.
    */
-  fresh(target: NamedTarget): Promise<string>;
+  fresh(target: NamedTarget): Promise<ClientToken>;
   /**
    * Another token than the one an upstream rejected, or undefined when that was rejected right after its renewal, too. Throws
    * as `fresh`.
    */
-  afterRefusal(target: NamedTarget, rejected: string, route: string): Promise<string | undefined>;
+  afterRefusal(target: NamedTarget, rejected: string, route: string): Promise<ClientToken | undefined>;
   /** Reports that the upstream of `route` rejected a renewed token, which is not renewed again for it. */
   refusedAgain(rejected: string, route: string): void;
 };
 
 /** The result of a renewal, for all who wait for it. */
-export type Renewal = { readonly token: AccessToken } | { readonly error: GatewayError };
+export type Renewal = { readonly token: ClientToken } | { readonly error: GatewayError };
 
 /** How long a token without a lifetime is shared, in milliseconds. */
 const UNKNOWN_LIFETIME_MS = 3_600_000;
@@ -56,12 +56,12 @@ export function createClientTokens(deps: {
 }): ClientTokens {
   const { grants, callGrant, sharedTokens, locks, renewals, backgroundTasks, clock, log } = deps;
   /** The targets come from the configuration, so neither map needs a limit. */
-  const tokens = new Map<string, AccessToken>();
+  const tokens = new Map<string, ClientToken>();
   const refusals = new Map<string, { readonly untilMs: number; readonly error: GatewayError }>();
   /** The token that each route has rejected right after its renewal. */
   const rejectedByRoute = new Map<string, string>();
 
-  const freshness = (token: AccessToken) => freshnessOf(token, clock(), deps.ahead);
+  const freshness = (token: ClientToken) => freshnessOf(token, clock(), deps.ahead);
   const refusalOf = ({ id }: NamedTarget) => {
     const refusal = refusals.get(id);
     return refusal !== undefined && refusal.untilMs > clock() ? refusal : undefined;
@@ -69,7 +69,7 @@ export function createClientTokens(deps: {
 
   const renew = (target: NamedTarget, rejected?: string) =>
     renewals.run(target.id, () => renewUnderLock(target, rejected).catch(failed));
-  const waitForRenewal = async (target: NamedTarget, rejected?: string): Promise<AccessToken> => {
+  const waitForRenewal = async (target: NamedTarget, rejected?: string): Promise<ClientToken> => {
     const renewal = await renew(target, rejected).waitFor(deps.waitMs);
     if (renewal === undefined) throw grantUnavailable();
     if ('error' in renewal) throw renewal.error;
@@ -97,11 +97,11 @@ export function createClientTokens(deps: {
   };
 
   /** Asks the provider, unless another process has renewed the token; a token that may still be sent outlives a failure. */
-  const request = async (target: NamedTarget, usable: AccessToken | undefined): Promise<Renewal> => {
+  const request = async (target: NamedTarget, usable: ClientToken | undefined): Promise<Renewal> => {
     if (usable !== undefined && freshness(usable) === 'fresh') return { token: usable };
     const outcome = await callGrant('client', () => grants.clientCredentials(target));
     if (outcome.kind === 'issued') {
-      const token = createAccessToken(outcome);
+      const token = { ...createAccessToken(outcome), dpopKey: outcome.dpopKey };
       const lifetimeMs = token.expiresAtMs === undefined ? UNKNOWN_LIFETIME_MS : token.expiresAtMs - clock();
       refusals.delete(target.id);
       // Without it the other processes ask the provider themselves.
@@ -129,24 +129,24 @@ export function createClientTokens(deps: {
     async fresh(target) {
       const token = tokens.get(target.id);
       const state = token === undefined ? 'expired' : freshness(token);
-      if (token !== undefined && state === 'fresh') return token.value;
+      if (token !== undefined && state === 'fresh') return token;
       const refusal = refusalOf(target);
       if (token !== undefined && state === 'expiring') {
         const mayRenew = refusal === undefined && deps.pauseMs() === 0 && !renewals.isRunning(target.id);
         if (mayRenew) void renew(target);
-        return token.value;
+        return token;
       }
       if (refusal !== undefined) throw grantUnavailable((refusal.untilMs - clock()) / 1000, refusal.error);
-      return (await waitForRenewal(target)).value;
+      return waitForRenewal(target);
     },
 
     async afterRefusal(target, rejected, route) {
       const current = tokens.get(target.id);
       if (current !== undefined && current.value !== rejected && freshness(current) !== 'expired')
-        return current.value;
+        return current;
       if (rejectedByRoute.get(route) === rejected || refusalOf(target) !== undefined) return undefined;
-      const { value } = await waitForRenewal(target, rejected);
-      return value === rejected ? undefined : value;
+      const renewed = await waitForRenewal(target, rejected);
+      return renewed.value === rejected ? undefined : renewed;
     },
 
     refusedAgain(rejected, route) {

@@ -127,6 +127,7 @@ export function createExchangedTokens(deps: {
           tokenType,
           subjectToken: subjectToken.value,
           actorToken,
+          dpopKey: record.data.dpopKey,
         }),
       );
       if (outcome.kind !== 'issued') return unavailableFor(errorOf(session, target, outcome));

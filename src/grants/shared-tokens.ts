@@ -1,21 +1,26 @@
 import { z } from 'zod';
 import type { BlindIndex } from '../crypto/blind-index.ts';
 import { UnknownKeyError, type Envelopes } from '../crypto/envelope.ts';
+import type { DpopKey } from '../dpop/key.ts';
 import type { RedisConnection } from '../redis/connection.ts';
 import type { AccessToken } from '../tokens/token-set.ts';
+
+/** An access token of the gateway itself, and the key that it is bound to, unless it is a bearer token. */
+export type ClientToken = AccessToken & { readonly dpopKey?: DpopKey | undefined };
 
 /** Access tokens of the gateway itself that all processes share. The names of tokens may be of any length. */
 export type SharedTokens = {
   /** Undefined for a token that is unknown, over, or sealed with a secret of other processes. Throws `store_unavailable`. */
-  get(name: string): Promise<AccessToken | undefined>;
+  get(name: string): Promise<ClientToken | undefined>;
   /** Stores a token for `ttlMs`. Throws `store_unavailable`. */
-  put(name: string, token: AccessToken, ttlMs: number): Promise<void>;
+  put(name: string, token: ClientToken, ttlMs: number): Promise<void>;
 };
 
 const tokenSchema = z.object({
   value: z.string(),
   obtainedAtMs: z.number(),
   expiresAtMs: z.number().optional(),
+  dpopKey: z.string().optional(),
 });
 
 /** Tokens in Redis: a blind name, and an envelope that is bound to it. */
@@ -45,7 +50,7 @@ export function createRedisSharedTokens(deps: {
 /** No shared tokens, for a store that no other process uses. */
 export const noSharedTokens: SharedTokens = { get: async () => undefined, put: async () => undefined };
 
-function open(envelopes: Envelopes, sealed: Buffer, key: string): AccessToken | undefined {
+function open(envelopes: Envelopes, sealed: Buffer, key: string): ClientToken | undefined {
   try {
     const text = envelopes.open(sealed, key);
     return text === undefined ? undefined : tokenSchema.parse(JSON.parse(text));

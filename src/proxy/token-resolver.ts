@@ -47,8 +47,8 @@ export function createTokenResolver(deps: {
     await limits(route)?.caller(caller.name);
     accessChecks(route)?.checkToken(claims);
     if (route.config.token === 'user') return caller;
-    const { accessToken, renewal } = (await routeTokens.of(route, undefined)) ?? {};
-    return { ...caller, accessToken, renewal };
+    const { accessToken, dpopKey, renewal } = (await routeTokens.of(route, undefined)) ?? {};
+    return { ...caller, accessToken, dpopKey, renewal };
   };
 
   return {

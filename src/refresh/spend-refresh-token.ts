@@ -73,21 +73,24 @@ export function createSpendRefreshToken(deps: {
       return { result: undefined };
     }
     let endsAtMs = Date.now() + found.remainingMs;
-    let writableSinceMs = lease.waitingSinceMs;
+    let writableForMs = Date.now() - lease.waitingSinceMs;
     while (lease.isHeld()) {
-      const waitMs = Math.max(endsAtMs, writableSinceMs + OUTAGE_GRACE_MS) - Date.now();
+      const waitMs = Math.max(endsAtMs - Date.now(), OUTAGE_GRACE_MS - writableForMs);
       if (waitMs <= 0) return { result: undefined, waitedFor: found.owner };
-      await sleep(Math.min(waitMs, MARK_CHECK_MS));
+      const stepMs = Math.min(waitMs, MARK_CHECK_MS);
+      await sleep(stepMs);
       const now = await mark.write(Infinity).catch(() => undefined);
       if (now === undefined) {
-        writableSinceMs = Infinity;
+        // The time counts from the first write that succeeds again, at the end of the next step.
+        writableForMs = -MARK_CHECK_MS;
         continue;
       }
+      // Steps and not the time: on a machine that stalls, the owner is as late as this process.
+      writableForMs += stepMs;
       // The other refresh is done. Nothing was sent under this mark.
       if (now.kind !== 'taken' || now.owner !== found.owner)
         return { result: undefined, saved: mark.remove('answered') };
       endsAtMs = Date.now() + now.remainingMs;
-      writableSinceMs = Math.min(writableSinceMs, Date.now());
     }
     return { result: undefined };
   };

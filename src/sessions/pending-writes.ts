@@ -10,7 +10,7 @@ export type PendingWrites = {
   get(key: string): SessionRecord | undefined;
   /** Drops the record of an ended session. Its retries go on, and find the session `gone` in the store. */
   drop(key: string): void;
-  /** Keeps a record and retries the write until it succeeds; gives the result, or `gone` if the session ends first. */
+  /** Keeps a record and retries the write, also whenever the store has reconnected, until it succeeds; gives the result, or `gone` if the session ends first. */
   add(record: SessionRecord, expectedVersion: number): Promise<ReplaceResult>;
 };
 
@@ -48,6 +48,21 @@ export function createPendingWrites(deps: {
     }
   };
 
+  /** Ends the pauses between attempts. */
+  const wakers = new Set<() => void>();
+  const pause = (ms: number) =>
+    new Promise<void>((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        wakers.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      wakers.add(wake);
+    });
+  // At once: a process that finds the old tokens waits for this only so long.
+  store.onReconnect(() => wakers.forEach((wake) => wake()));
+
   return {
     get: (key) => pending.get(key),
     drop: (key) => void pending.delete(key),
@@ -57,9 +72,7 @@ export function createPendingWrites(deps: {
       logPending();
       try {
         for (let failures = 1; !isOver(record, clock(), store.generation()); failures += 1) {
-          await new Promise((resolve) =>
-            setTimeout(resolve, unjitteredBackoffMs(failures, PENDING_WRITE_RETRY)),
-          );
+          await pause(unjitteredBackoffMs(failures, PENDING_WRITE_RETRY));
           const result = await write(record.key, record.data, expectedVersion);
           if (result !== undefined) return result;
         }

@@ -46,7 +46,7 @@ export type SessionData = {
 export type SessionView = {
   /** Names the session in the store, the API and the log. It is a hash of the ticket's identifier and gives no access. */
   readonly key: string;
-  readonly data: Pick<SessionData, 'generation' | 'dpopKey' | 'userinfo'> & {
+  readonly data: Pick<SessionData, 'issuer' | 'generation' | 'dpopKey' | 'userinfo'> & {
     readonly tokens: Pick<TokenSet, 'access' | 'refreshExpiresAtMs'>;
     /** The selected claims, those of `userinfo` among them; undefined while nothing needs any. */
     readonly claims?: SessionData['claims'] | undefined;
@@ -81,9 +81,9 @@ export function sessionRecord(
 
 /** Reduces a record to the fields that requests need, with the claims of these names. */
 export function sessionView({ data, ...rest }: SessionRecord, claimNames?: ReadonlySet<string>): SessionView {
-  const { generation, dpopKey, tokens } = data;
+  const { issuer, generation, dpopKey, tokens } = data;
   const { access, refreshExpiresAtMs } = tokens;
-  const view = { generation, dpopKey, tokens: { access, refreshExpiresAtMs } };
+  const view = { issuer, generation, dpopKey, tokens: { access, refreshExpiresAtMs } };
   if (claimNames === undefined) return { ...rest, data: view };
   return { ...rest, data: { ...view, claims: selectClaims(data, claimNames) } };
 }

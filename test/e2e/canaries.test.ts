@@ -1,22 +1,47 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createKeyRing } from '../../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../../src/crypto/sealed-cookie.ts';
 import { SESSION_SECRET } from '../../testkit/gateway/gateway-config.ts';
 import { requireProof } from '../../testkit/dpop/protected-upstream.ts';
 import { createProofVerifier, thumbprintInToken } from '../../testkit/dpop/proof-verifier.ts';
-import type { Program } from '../../testkit/processes/program.ts';
+import { createCertificateAuthority } from '../../testkit/network/certificate-authority.ts';
+import { type Program, runProgram } from '../../testkit/processes/program.ts';
+import { partsOfPrivateKey } from '../../testkit/secrets/private-keys.ts';
 import { type Behaviour, requireToken, status } from '../../testkit/upstream/behaviours.ts';
 import { hangUp } from '../../testkit/upstream/streams.ts';
 import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
+import { jwk, pem, publicJwk } from '../unit/config/keys.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
 /** How long and how often to poll, in milliseconds. */
 const patiently = { timeout: 20_000, interval: 50 };
 
+const ADMIN_TOKEN = 'canary-admin-token-of-the-complete-flow';
+
+/** A configuration with DPoP, and a private key wherever there may be one. */
+const certificate = createCertificateAuthority().issue();
+const withPrivateKeys = {
+  provider: {
+    dpop: true,
+    clientAuthentication: 'private_key_jwt',
+    clientSecret: undefined,
+    privateKey: pem('P-256'),
+    keyId: 'key-1',
+    tls: { certificate: certificate.cert, key: certificate.key },
+  },
+  keys: [{ key: jwk('ed25519') }, { key: pem('rsa'), use: 'enc' }],
+};
+const privateKeys = [pem('P-256'), jwk('ed25519'), pem('rsa'), certificate.key].flatMap(partsOfPrivateKey);
+
 let fixture: Fixture;
 let program: Program;
 let agent: UserAgent;
 let metrics: string;
+/** What an operator gets from the admin listener. */
+let admin: string;
+/** The output of `--print-config`. */
+let printed: string;
 /** How the API behaves while it works. */
 let protect: Behaviour;
 const dumps: string[] = [];
@@ -29,6 +54,8 @@ async function run({ dpop }: { dpop: boolean }): Promise<void> {
   protect = requireToken(provider.isAccessTokenActive, status(200, {}, 'served'));
   if (dpop) {
     provider.proofs = createProofVerifier();
+    provider.client.authentication = 'private_key_jwt';
+    provider.client.keys = [publicJwk('P-256', { kid: 'key-1' })];
     protect = requireProof(
       {
         origin: upstream.url,
@@ -38,12 +65,14 @@ async function run({ dpop }: { dpop: boolean }): Promise<void> {
       status(200, {}, 'served'),
     );
   }
-  program = await fixture.start({ config: { provider: { dpop } } });
+  const config = { admin: { token: ADMIN_TOKEN } };
+  program = await fixture.start({ config: dpop ? { ...config, ...withPrivateKeys } : config });
   agent = fixture.browser(program);
   await signInAndRefresh();
   await refuseAndFail();
   await loseTheStore();
   dumps.push(await fixture.redis.dump());
+  await askAsOperator();
   await signOut();
 }
 
@@ -119,6 +148,19 @@ async function loseTheStore(): Promise<void> {
   await redis.command('CONFIG', 'SET', 'maxmemory', '0');
 }
 
+/** The configuration and the sessions, as operators see them. */
+async function askAsOperator(): Promise<void> {
+  const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
+  const paths = ['/sessions?subject=alice', '/people?search=alice', '/events', '/history', '/readyz'];
+  const responses = paths.map(async (path) => {
+    const response = await fetch(program.adminUrl + path, { headers });
+    return `${path} ${response.status} ${await response.text()}`;
+  });
+  admin = (await Promise.all(responses)).join('\n');
+  const file = await readFile(program.file, 'utf8');
+  printed = (await runProgram(file, { args: ['--print-config'] })).stdout;
+}
+
 /** A sign-out whose revocation fails at first and is queued; then the end of the program. */
 async function signOut(): Promise<void> {
   const { provider } = fixture;
@@ -174,11 +216,13 @@ describe.each([
   beforeAll(() => run(mode));
   afterAll(() => fixture.close());
 
-  it('has a key for each session with DPoP, which appears nowhere', async () => {
+  it('has a key for each session with DPoP, which appears nowhere, as no other private key does', async () => {
     const keys = await dpopKeysOf(agent);
     expect(keys).toHaveLength(mode.dpop ? 1 : 0);
-    const everything = [program.stdout(), program.stderr(), metrics, ...dumps, agent.received()].join('\n');
-    expect(shownIn(everything, keys)).toEqual([]);
+    const output = [program.stdout(), program.stderr(), printed];
+    const everything = [...output, metrics, admin, ...dumps, agent.received()].join('\n');
+    expect(shownIn(everything, [...keys, ...privateKeys])).toEqual([]);
+    expect(shownIn(JSON.stringify(withPrivateKeys), privateKeys)).not.toEqual([]);
   });
 
   it('has the provider issue secrets of every kind to search for', () => {
@@ -193,6 +237,8 @@ describe.each([
   it.each<[string, () => string, string]>([
     ['the log', () => program.stdout() + program.stderr(), '"session started"'],
     ['the metrics', () => metrics, 'coatcheck_refresh_total{outcome="refreshed"}'],
+    ['the admin listener', () => admin, '/sessions?subject=alice 200 {"sessions":[{'],
+    ['the printed configuration', () => printed, 'secrets:'],
     ['Redis', () => dumps.join('\n'), 'coatcheck:session:'],
   ])(
     'writes no token, code, verifier, client secret, cookie or session identifier to %s',

@@ -5,6 +5,7 @@ import type { Config } from '../../src/config/schema/schema.ts';
 import { type Gateway, createGateway } from '../../src/gateway.ts';
 import { createLogger } from '../../src/observability/log.ts';
 import { canaries } from '../secrets/canaries.ts';
+import { keepPrivateKeys } from '../secrets/private-keys.ts';
 import { type GatewayParts, gatewayConfig, merged } from './gateway-config.ts';
 import { listenOnLoopback } from '../network/loopback-server.ts';
 
@@ -45,6 +46,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     const input = gatewayConfig(options, options.baseUrl ?? `http://${address}`, address);
     const config = parseConfig(input);
     canaries.keepSessionSecrets(config.session.secrets);
+    keepPrivateKeys(canaries, input);
     const write = (line: string) => {
       lines.push(line);
       canaries.see('the log', line);
@@ -66,6 +68,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       gateway,
       async reload(changes) {
         const next = parseConfig(merged(input, changes));
+        keepPrivateKeys(canaries, changes);
         canaries.keepSessionSecrets(next.session.secrets);
         await gateway.reload(next);
       },

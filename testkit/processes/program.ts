@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { canaries } from '../secrets/canaries.ts';
+import { keepPrivateKeys } from '../secrets/private-keys.ts';
 import { type ChildExit, type ChildProcess, startChildProcess } from './child-process.ts';
 import { freePort } from '../network/free-port.ts';
 import { SESSION_SECRET, type GatewayParts, gatewayConfig, merged } from '../gateway/gateway-config.ts';
@@ -124,7 +125,9 @@ async function launch(
 function configText(options: ProgramOptions, port: number): string {
   if ('yaml' in options) return options.yaml;
   const listen = `127.0.0.1:${port}`;
-  return JSON.stringify(gatewayConfig(options, options.baseUrl ?? `http://${listen}`, listen));
+  const config = gatewayConfig(options, options.baseUrl ?? `http://${listen}`, listen);
+  keepPrivateKeys(canaries, config);
+  return JSON.stringify(config);
 }
 
 /** The `url` of the first whole JSON line with this message. */

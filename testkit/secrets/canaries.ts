@@ -24,8 +24,8 @@ export type Canaries = {
   leaks(): Promise<string[]>;
 };
 
-/** The marker that fakes put into every secret they create, plain and in Base64 at any offset. */
-const MARKER = /canary-|Y2FuYXJ5L|jYW5hcnkt|NhbmFyeS/;
+/** The marker that fakes put into every secret they create, plain and in Base64 at any offset; and that of a private key in PEM. */
+const MARKER = /canary-|Y2FuYXJ5L|jYW5hcnkt|NhbmFyeS|-----BEGIN [A-Z ]*PRIVATE KEY/;
 /** A part of a secret that is long enough to be unmistakable. */
 const WORD = /[\w~-]{32,}/g;
 /** A gateway cookie in Set-Cookie: the name and a value. */

@@ -1,3 +1,5 @@
+import type { DpopKey } from '../../dpop/key.ts';
+
 /** The purpose of a token that the provider issues for a route. */
 export type TokenTarget = {
   /** The `audience` parameter, which the token exchange defines and some providers require for client credentials. */
@@ -15,11 +17,13 @@ export type ExchangeRequest = TokenTarget & {
   readonly actorToken?: string | undefined;
   /** The `requested_token_type`. */
   readonly tokenType?: string | undefined;
+  /** The key of the session, to which the new token must be bound as well. */
+  readonly dpopKey?: DpopKey | undefined;
 };
 
 /** Token requests in which no person takes part. They spend nothing: a request may be repeated. */
 export type TokenGrants = {
-  /** Obtains an access token of the gateway itself (RFC 6749, section 4.4). Never throws. */
+  /** Obtains an access token of the gateway itself (RFC 6749, section 4.4), with a new key if the provider binds tokens. Never throws. */
   clientCredentials(target: TokenTarget): Promise<GrantOutcome>;
   /** Obtains a token for the person at another audience. Never throws. */
   exchange(request: ExchangeRequest): Promise<GrantOutcome>;
@@ -38,6 +42,8 @@ export type GrantOutcome =
       readonly accessToken: string;
       readonly expiresInSeconds: number | undefined;
       readonly sentAtMs: number;
+      /** The key that the token is bound to; undefined for a bearer token. */
+      readonly dpopKey: DpopKey | undefined;
     }
   | { readonly kind: 'refused'; readonly error: string; readonly cause: unknown }
   | { readonly kind: 'invalid'; readonly cause: unknown }

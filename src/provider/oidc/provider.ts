@@ -109,7 +109,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
           })
         : undefined,
 
-    grants: createTokenGrants({ client, clock: deps.clock }),
+    grants: createTokenGrants({ client, dpop, clock: deps.clock }),
 
     logoutTokens: async (logoutToken) => (await discovery.get()).logoutTokens(logoutToken),
 

@@ -1,3 +1,4 @@
+import type { DpopKey } from '../../dpop/key.ts';
 import type { StepUpRequirement } from '../../errors.ts';
 import type { Credential } from '../../refresh/credential.ts';
 import type { SessionView } from '../../sessions/session.ts';
@@ -24,8 +25,8 @@ export type RouteCredential = {
   readonly name?: string | undefined;
   /** When a token that the caller brought expires, in milliseconds since the epoch. */
   readonly expiresAtMs?: number | undefined;
-  /** These tokens are bearer tokens. */
-  readonly dpopKey?: undefined;
+  /** The key that the token is bound to; undefined for a bearer token. */
+  readonly dpopKey?: DpopKey | undefined;
 };
 
 /** Replaces one access token that an upstream has rejected. */

@@ -3,6 +3,7 @@ import { hashIdentifier } from '../../crypto/identifier.ts';
 import { GatewayError } from '../../errors.ts';
 import type { ClientTokens, NamedTarget } from '../../grants/client-tokens.ts';
 import type { ExchangedTokens, ExchangeTarget } from '../../grants/exchanged-tokens.ts';
+import type { ClientToken } from '../../grants/shared-tokens.ts';
 import type { Credential } from '../../refresh/credential.ts';
 import type { TokenTarget } from '../../provider/grants/token-grants.ts';
 import type { TokenRefresher } from '../../refresh/token-refresher.ts';
@@ -30,7 +31,7 @@ export function createRouteTokens(deps: {
   refresher: TokenRefresher;
   clientTokens: ClientTokens | undefined;
   exchangedTokens: ExchangedTokens | undefined;
-  /** The issuer and the client of the tokens. */
+  /** What all tokens have in common: the issuer, the client, and whether new ones are bound to a key. */
   client: readonly string[];
 }): RouteTokens {
   const { refresher, clientTokens, exchangedTokens, client } = deps;
@@ -50,17 +51,18 @@ export function createRouteTokens(deps: {
 
   const clientSource = (config: RouteConfig, tokens: ClientTokens): Source => {
     const target = clientTarget(config, client);
-    const credential = (accessToken: string, session: SessionView | undefined): RouteCredential => ({
+    const credential = (token: ClientToken, session: SessionView | undefined): RouteCredential => ({
       kind: 'client',
       session,
-      accessToken,
+      accessToken: token.value,
+      dpopKey: token.dpopKey,
       renewal: {
         name: target.id,
         async afterRefusal(route) {
-          const renewed = await tokens.afterRefusal(target, accessToken, route);
+          const renewed = await tokens.afterRefusal(target, token.value, route);
           return renewed === undefined ? undefined : credential(renewed, session);
         },
-        refusedAgain: (route) => tokens.refusedAgain(accessToken, route),
+        refusedAgain: (route) => tokens.refusedAgain(token.value, route),
       },
     });
     return async (session) => {
@@ -75,6 +77,7 @@ export function createRouteTokens(deps: {
       kind: 'exchange',
       session: exchanged.session,
       accessToken: exchanged.accessToken,
+      dpopKey: exchanged.dpopKey,
       renewal: {
         name: exchanged.session.key,
         async afterRefusal(path) {
@@ -146,6 +149,9 @@ function exchangeTarget(
     resources,
     tokenType,
     subject,
-    actorToken: actor === 'client' && clientTokens ? () => clientTokens.fresh(actorTarget) : undefined,
+    actorToken:
+      actor === 'client' && clientTokens
+        ? async () => (await clientTokens.fresh(actorTarget)).value
+        : undefined,
   };
 }

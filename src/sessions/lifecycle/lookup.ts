@@ -2,7 +2,7 @@ import { createBoundedMap } from '../../concurrency/bounded-map.ts';
 import { createLimitedWarning } from '../../observability/log-limit.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
-import { lapseReason } from '../end-reason.ts';
+import { lapseReason, type EndReason } from '../end-reason.ts';
 import type { PendingWrites } from '../pending-writes.ts';
 import type { ReadCache } from '../read-cache.ts';
 import { isOver, type SessionRecord, type SessionView } from '../session.ts';
@@ -39,6 +39,8 @@ export type SessionLookup = {
 };
 
 type LookupDeps = {
+  /** The issuer of the provider. */
+  issuer: string;
   store: SessionStore;
   cache: ReadCache;
   tickets: Tickets;
@@ -63,9 +65,13 @@ const MAX_REPORTED = 10_000;
 const WARNING_INTERVAL_MS = 10_000;
 
 export function createSessionLookup(deps: LookupDeps): SessionLookup {
-  const { store, cache, tickets, pendingWrites, ending, peerKeys, idleTimeout, clock, log, metrics } = deps;
+  const { issuer, store, cache, tickets, pendingWrites, ending, peerKeys, idleTimeout, clock, log, metrics } =
+    deps;
   const touchEveryMs = Math.min(TOUCH_MS, idleTimeout * TOUCH_SHARE);
-  const isEnded = (session: SessionView) => isOver(session, clock(), store.generation());
+  // SECURITY: after a change of the provider, no token of the former one is sent to an API.
+  const isOfOtherIssuer = ({ data }: SessionView) => data.issuer !== issuer;
+  const isEnded = (session: SessionView) =>
+    isOver(session, clock(), store.generation()) || isOfOtherIssuer(session);
 
   const warnOfPeerKey = createUnknownKeyLog({
     log,
@@ -126,17 +132,20 @@ export function createSessionLookup(deps: LookupDeps): SessionLookup {
       return { kind: 'ended' };
     }
     if (!isEnded(session)) return { kind: 'live', session };
-    await ending.end(session.key, lapseReason(session, store.generation()));
+    await ending.end(session.key, endReasonOf(session));
     return { kind: 'ended' };
   };
+  const endReasonOf = (session: SessionView): EndReason =>
+    isOver(session, clock(), store.generation())
+      ? lapseReason(session, store.generation())
+      : 'issuer_changed';
   /** The sessions whose end was reported: a browser that polls with an old cookie must not repeat the line. */
   const reported = createBoundedMap<string, true>({ maxEntries: MAX_REPORTED });
   /** Redis deletes a record without a message when a limit passes: the last known state of the session may tell which limit. */
   const reportMissing = (key: string, lastSeen: SessionView | undefined) => {
     if (cache.hasEnded(key) || reported.has(key)) return;
     reported.set(key, true);
-    if (lastSeen !== undefined && isEnded(lastSeen))
-      return ending.reportEnd(key, lapseReason(lastSeen, store.generation()));
+    if (lastSeen !== undefined && isEnded(lastSeen)) return ending.reportEnd(key, endReasonOf(lastSeen));
     metrics.sessionEnded('not_found');
     log.info(
       { session: key, reason: 'not_found' },

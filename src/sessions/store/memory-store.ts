@@ -163,6 +163,7 @@ export function createMemoryStore(deps: {
 
     isSubscribed: () => true,
     onChange: (listener) => void listeners.push(listener),
+    onReconnect: () => undefined,
     async ping() {},
     wasReachable: () => true,
     isReachable: () => true,

@@ -95,6 +95,8 @@ export type SessionStore = {
   isSubscribed(): boolean;
   /** Calls the listener for each change, and with undefined if changes may have been missed or concern every session. */
   onChange(listener: (change: SessionChange | undefined) => void): void;
+  /** Calls the listener whenever a lost connection to the store has been restored. */
+  onReconnect(listener: () => void): void;
   /** Throws `store_unavailable` if the store does not respond. */
   ping(): Promise<void>;
   /** True once any operation has succeeded. */

@@ -271,28 +271,44 @@ describe('while Redis is down', () => {
 });
 
 describe('while discovery fails although something responds at the issuer', () => {
-  it.each<[string, (provider: Awaited<ReturnType<typeof startFakeProvider>>) => void]>([
+  it.each<[string, RegExp, (provider: Awaited<ReturnType<typeof startFakeProvider>>) => void]>([
     [
       'the metadata name another issuer',
+      /issuer/,
       ({ metadata }) => (metadata['issuer'] = 'https://typo.example.test'),
     ],
-    ['the metadata name no token endpoint', ({ metadata }) => delete metadata['token_endpoint']],
-  ])('the gateway is not ready and reports the reason: %s', async (_what, spoil) => {
+    [
+      'the metadata name no token endpoint',
+      /token_endpoint/,
+      ({ metadata }) => delete metadata['token_endpoint'],
+    ],
+    ['the metadata are 404', /404|status/, ({ faults }) => (faults.discovery = { status: 404 })],
+    [
+      'the metadata are a page in HTML',
+      /content-type|JSON/i,
+      ({ faults }) =>
+        (faults.discovery = { status: 200, headers: { 'content-type': 'text/html' }, body: '<html></html>' }),
+    ],
+  ])('the gateway is not ready and reports the reason: %s', async (_what, reason, spoil) => {
     const provider = await startFakeProvider();
     spoil(provider);
     testGateway = await openTestGatewayForTest({ provider });
     await vi.waitFor(() => expect(testGateway.gateway.logs()).toContain('provider not ready'), PATIENCE);
     expect(await readiness()).toMatchObject({
       status: 503,
-      provider: { ok: false, detail: expect.stringMatching(/^not ready since the start: .{10}/) },
+      provider: {
+        ok: false,
+        detail: expect.stringMatching(new RegExp(`^not ready since the start: .*(${reason.source})`, 'i')),
+      },
     });
     expect((await admin('/metrics')).text).toContain('coatcheck_provider_up 0\n');
     const login = await testGateway.agent.get('/auth/login');
     expect(login.json()).toMatchObject({
       status: 503,
       code: 'provider_unavailable',
-      reason: expect.stringMatching(/.{10}/),
+      reason: expect.stringMatching(reason),
     });
+    expect(login.header('retry-after')).toBe('5');
   });
 });
 

@@ -30,6 +30,26 @@ async function endedBecause({ gateway }: TestGateway): Promise<string> {
 }
 
 describe('a session of another issuer than that of the provider', () => {
+  it('ends at its next request, and its valid token goes to no API', async () => {
+    const testGateway = await openWithOtherProvider();
+    const { agent, upstream } = testGateway;
+    const response = await agent.fetch('/api/one');
+    expect([response.status, response.json()]).toMatchObject([401, { code: 'session_expired' }]);
+    expect(upstream.requests).toEqual([]);
+    expect(await endedBecause(testGateway)).toContain('reason="issuer_changed"');
+    await agent.signIn();
+    expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
+    expect(testGateway.other.families).toMatchObject([{ alive: true }]);
+  });
+
+  it('ends at a WebSocket upgrade and at GET /auth/session, too', async () => {
+    const testGateway = await openWithOtherProvider();
+    const other = testGateway.browser({ like: testGateway.agent });
+    await expect(testGateway.agent.websocket('/socket/live')).rejects.toThrow('401');
+    expect((await other.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
+    expect(await endedBecause(testGateway)).toContain('reason="issuer_changed"');
+  });
+
   it('ends when its token has to be refreshed, without a call to the provider (standards: G1)', async () => {
     const testGateway = await openWithOtherProvider();
     testGateway.advance(301_000);

@@ -16,7 +16,7 @@ const { keys: configured } = parseConfig({
 const keys = createSigningKeys(configured);
 
 function session(claims: Record<string, unknown>, version = 1, key = 'key'): SessionView {
-  const data = { tokens: { access: {} }, claims };
+  const data = { issuer: 'https://login.example.com', tokens: { access: {} }, claims };
   return {
     key,
     data,

@@ -34,6 +34,16 @@ describe('a pending write', () => {
     expect((await store.loadRecord('k1'))?.data.subject).toBe('refreshed');
   });
 
+  it('is written at once when the store has reconnected', async () => {
+    const { pendingWrites, store, record } = await openPendingWrites();
+    const write = pendingWrites.add(record, 1);
+    await vi.advanceTimersByTimeAsync(60_000);
+    store.isUnavailable = false;
+    store.reconnect();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(await write).toBe('replaced');
+  });
+
   it('is retried after 50 ms, then after pauses that double up to a second (G16)', async () => {
     const { pendingWrites, store, record } = await openPendingWrites();
     void pendingWrites.add(record, 1);

@@ -41,12 +41,15 @@ export type TestStore = SessionStore & {
   hasSubscription: boolean;
   /** Reports a change by another process to the listeners, or that changes may have been missed. */
   announce(change: SessionChange | undefined): void;
+  /** Reports that a lost connection has been restored. */
+  reconnect(): void;
 };
 
 /** `clock` is the clock of the test. */
 export function openTestStore(clock: () => number): TestStore {
   const memory = createMemoryStore({ clock });
   const listeners: ((change: SessionChange | undefined) => void)[] = [];
+  const reconnectListeners: (() => void)[] = [];
 
   const recorded =
     <Rest extends unknown[], Result>(name: string, run: (key: string, ...rest: Rest) => Promise<Result>) =>
@@ -74,6 +77,8 @@ export function openTestStore(clock: () => number): TestStore {
       memory.onChange(listener);
     },
     announce: (change) => listeners.forEach((listener) => listener(change)),
+    onReconnect: (listener) => void reconnectListeners.push(listener),
+    reconnect: () => reconnectListeners.forEach((listener) => listener()),
   };
   return store;
 }

@@ -3,6 +3,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { createKeyRing } from '../../../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../../../src/crypto/sealed-cookie.ts';
 import { type Canaries, createCanaries } from '../../../testkit/secrets/canaries.ts';
+import { keepPrivateKeys } from '../../../testkit/secrets/private-keys.ts';
+import { jwk, pem } from '../config/keys.ts';
 
 const TOKEN = 'a-secret-that-bears-no-mark-0123456789';
 const SESSION_SECRET = 'a-session-secret-Wd8kPz4RmX7vNq2TbL6h';
@@ -65,6 +67,18 @@ describe('the search for leaked secrets', () => {
     canaries.see('the browser', `set-cookie: __Host-Http-coatcheck-login-1.a=${cookie}; Secure`);
     canaries.see('Redis', TOKEN);
     expect(await canaries.leaks()).toEqual([expect.stringMatching(/^DPoP key in Redis: /)]);
+  });
+
+  it('finds a private key of a configuration, as a JWK and in PEM', async () => {
+    keepPrivateKeys(canaries, { keys: [{ key: pem('P-256') }], provider: { privateKey: jwk('ed25519') } });
+    canaries.see('the log', jwk('P-256'));
+    canaries.see('Redis', jwk('ed25519'));
+    canaries.see('the metrics', JSON.stringify(pem('rsa')));
+    expect(await canaries.leaks()).toEqual([
+      expect.stringMatching(/^private key in the log: /),
+      expect.stringMatching(/^private key in Redis: /),
+      expect.stringMatching(/^a marked secret in the metrics: /),
+    ]);
   });
 
   it('follows the bytes of a socket across chunks, and messages of a port', async () => {

@@ -6,7 +6,7 @@ import type { Issuance } from '../tokens/issuance.ts';
 
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
-type Grant = (form: Parameters) => Promise<Record<string, unknown>>;
+type Grant = (form: Parameters, thumbprint?: string) => Promise<Record<string, unknown>>;
 
 /** The grants without a user: client credentials (RFC 6749, section 4.4) and token exchange (RFC 8693). */
 export function createMachineGrants(parts: {
@@ -25,7 +25,7 @@ export function createMachineGrants(parts: {
   };
 
   return {
-    client_credentials: async (form) => {
+    client_credentials: async (form, thumbprint) => {
       checkResource(settings, form['resource']);
       const scopes = scopesOf(form);
       const family = families.open({
@@ -38,10 +38,10 @@ export function createMachineGrants(parts: {
         authTimeMs: Date.now(),
         acr: undefined,
       });
-      return issuance.accessToken(family, scopes, form['audience'] ?? form['resource']);
+      return issuance.accessToken(family, scopes, form['audience'] ?? form['resource'], thumbprint);
     },
 
-    'urn:ietf:params:oauth:grant-type:token-exchange': async (form) => {
+    'urn:ietf:params:oauth:grant-type:token-exchange': async (form, thumbprint) => {
       if (required(form, 'subject_token_type') !== ACCESS_TOKEN)
         throw new ProtocolError('invalid_request', 'the subject token must be an access token');
       const family = familyOf(required(form, 'subject_token'));
@@ -51,7 +51,12 @@ export function createMachineGrants(parts: {
         familyOf(form['actor_token']);
       }
       checkResource(settings, form['resource']);
-      const issued = await issuance.accessToken(family, scopesOf(form), form['audience'] ?? form['resource']);
+      const issued = await issuance.accessToken(
+        family,
+        scopesOf(form),
+        form['audience'] ?? form['resource'],
+        thumbprint,
+      );
       return { ...issued, issued_token_type: form['requested_token_type'] ?? ACCESS_TOKEN };
     },
   };

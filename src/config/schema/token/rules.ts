@@ -23,10 +23,6 @@ export function* routeTokenRules(
       const message = 'a client without credentials cannot ask for tokens of its own';
       issues.push({ path: ['token'], message });
     }
-    if (isFromProvider(route) && isValid('provider') && hasBoundTokens(provider)) {
-      const message = 'not possible with provider.dpop: the tokens that routes get are bearer tokens';
-      issues.push({ path: ['token'], message });
-    }
     for (const { path, message } of issues) yield { path: ['routes', index, ...path], message };
   }
 }
@@ -100,10 +96,6 @@ function clientIdOf(provider: Config['provider']): unknown {
 /** True when the provider issues a token for the route alone. */
 function isFromProvider({ token }: RouteConfig): boolean {
   return token === 'client' || token === 'exchange';
-}
-
-function hasBoundTokens(provider: Config['provider']): boolean {
-  return 'dpop' in provider && provider.dpop === true;
 }
 
 function isPublic(provider: Config['provider']): boolean {

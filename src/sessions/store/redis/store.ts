@@ -232,6 +232,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
 
     isSubscribed,
     onChange: (listener) => void listeners.push(listener),
+    onReconnect: redis.onReconnect,
     async ping() {
       await redis.run('ping', (client) => client.ping());
     },

@@ -87,8 +87,5 @@ describe('the token of a route', () => {
     expect(problemsWith({ provider: publicClient, routes })).toEqual([
       'routes[0].token: a client without credentials cannot ask for tokens of its own',
     ]);
-    expect(problemsWith({ provider: { ...minimal.provider, dpop: true }, routes })).toEqual([
-      'routes[0].token: not possible with provider.dpop: the tokens that routes get are bearer tokens',
-    ]);
   });
 });
