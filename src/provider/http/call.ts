@@ -1,4 +1,4 @@
-import { brotliDecompressSync, unzipSync } from 'node:zlib';
+import { brotliDecompressSync, inflateRawSync, unzipSync } from 'node:zlib';
 import type { Dispatcher } from 'undici';
 
 /** One request to a provider. */
@@ -117,20 +117,28 @@ function toHeaders(received: Readonly<Record<string, string | string[] | undefin
 
 /** Undoes the content codings, the last one first (RFC 9110, section 8.4). */
 function decompress(bytes: Buffer, contentEncoding: string | null): Buffer {
+  // A response to HEAD, or an empty one, may name the coding that a body would have.
+  if (bytes.length === 0) return bytes;
   const limit = { maxOutputLength: MAX_RESPONSE_BYTES };
   const codings = contentEncoding?.toLowerCase().split(',') ?? [];
   return codings.reduceRight<Buffer>((coded, coding) => {
     switch (coding.replaceAll(/[\t ]/g, '')) {
       case 'gzip':
       case 'x-gzip':
-      case 'deflate':
         return unzipSync(coded, limit);
+      case 'deflate':
+        // Some servers leave out the zlib format (RFC 9110, section 8.4.1.2), whose first byte has the method 8.
+        return isZlib(coded) ? unzipSync(coded, limit) : inflateRawSync(coded, limit);
       case 'br':
         return brotliDecompressSync(coded, limit);
       default:
         return coded;
     }
   }, bytes);
+}
+
+function isZlib(bytes: Buffer): boolean {
+  return ((bytes[0] ?? 0) & 0x0f) === 0x08;
 }
 
 function tooLong(): Error {
