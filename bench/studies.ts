@@ -1,4 +1,5 @@
 import { featureCosts } from './studies/features.ts';
+import { growth } from './studies/growth.ts';
 import { memory } from './studies/memory.ts';
 import { refresh } from './studies/refresh.ts';
 import { renewal } from './studies/renewal.ts';
@@ -16,6 +17,7 @@ export const studies = {
   refresh,
   renewal,
   features: featureCosts,
+  growth,
   sessions,
   streams,
   sockets,

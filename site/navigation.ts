@@ -23,6 +23,7 @@ const groups: Readonly<Record<string, readonly string[]>> = {
     'docs/telemetry.md',
     'docs/audit.md',
     'docs/performance.md',
+    'docs/capacity.md',
     'docs/upgrading.md',
   ],
   Secure: [

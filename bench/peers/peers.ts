@@ -34,7 +34,9 @@ export const peers = {
     config: 'oauth2-proxy.cfg',
     args: (file) => ['--config', file],
     versionArgs: ['--version'],
-    install: 'go install github.com/oauth2-proxy/oauth2-proxy/v7@v7.15.6',
+    // Without the flag, it does not know its version.
+    install:
+      'go install -ldflags "-X github.com/oauth2-proxy/oauth2-proxy/v7/pkg/version.VERSION=v7.15.6" github.com/oauth2-proxy/oauth2-proxy/v7@v7.15.6',
     signIn: signInAtOauth2Proxy,
   },
 } as const satisfies Record<string, PeerSpec>;

@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
+import { createOutstandingResponses } from '../http/inbound/guard.ts';
 import type { HostCheck } from '../http/inbound/host.ts';
 import { createRequestId } from '../http/inbound/request-context.ts';
 import { createProblemLog } from '../http/problem/middleware.ts';
@@ -120,7 +121,13 @@ export function createAdmin(deps: {
     response.writeHead(problem.status, problem.headers).end(problem.body);
   };
 
+  const outstanding = createOutstandingResponses(new WeakMap());
+
   return function admin(request, response) {
+    const { socket } = request;
+    // SECURITY: as on the public listener, pipelined requests would wait in memory without a limit.
+    if (!outstanding.beginResponse(socket)) return void socket.destroy();
+    response.once('close', () => outstanding.endResponse(socket));
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
     const requestId = createRequestId();
     const startedAtMs = clock();

@@ -51,11 +51,13 @@ export function createReadiness(deps: {
   };
 
   const describeStore = (): Check => {
-    const ok = missing?.length === 0;
     if (!store.wasReachable()) return { name: 'store', ok: false, detail: 'not reached since the start' };
+    // Before an outage: without a right, some commands fail as in one.
+    if (missing !== undefined && missing.length > 0)
+      return { name: 'store', ok: false, detail: `the Redis user lacks ${missing.join(' ')}` };
+    const ok = missing !== undefined;
     if (!store.isReachable()) return { name: 'store', ok, detail: 'unreachable; it was reachable earlier' };
-    if (missing === undefined) return { name: 'store', ok, detail: 'reachable; its rights are being tested' };
-    return { name: 'store', ok, detail: ok ? 'reachable' : `the Redis user lacks ${missing.join(' ')}` };
+    return { name: 'store', ok, detail: ok ? 'reachable' : 'reachable; its rights are being tested' };
   };
 
   return {

@@ -36,7 +36,7 @@ export type LoginCookies = {
   findOthers(state: string, cookieHeader: string | undefined): Promise<OtherLogin[]>;
   /** Returns the Set-Cookie value that stores a changed attempt until its original expiry. */
   update(login: OtherLogin): Promise<string>;
-  /** Returns the Set-Cookie values that clear the attempt with a `state`. */
+  /** Returns the Set-Cookie values that clear the attempt with a `state`, and the oldest ones beyond the limit. */
   clear(state: string, cookieHeader: string | undefined): string[];
 };
 
@@ -121,6 +121,30 @@ export function createLoginCookies(deps: {
     return { ...login, returnTo: returnTo ?? stored?.returnTo ?? defaultReturnTo, stepUp: required };
   };
 
+  /** The attempts beyond the limits: the newest count first, after what is `taken`. */
+  const surplusOf = (
+    names: readonly string[],
+    header: string | undefined,
+    taken: { attempts: number; totalLength: number },
+  ): string[] => {
+    let { attempts, totalLength } = taken;
+    return names
+      .toSorted()
+      .toReversed()
+      .filter((name) => {
+        const cookie = readCookie(header, name);
+        totalLength += name.length + (cookie.kind === 'value' ? cookie.value.length : 0) + '=; '.length;
+        attempts += 1;
+        return attempts > MAX_ATTEMPTS || totalLength > MAX_TOTAL_LENGTH;
+      });
+  };
+  /** The same beside the attempt of a `state`: tabs that begin at the same moment do not see each other's cookies. */
+  const surplusBeside = (state: string, header: string | undefined): string[] => {
+    const own = cookieNamesOf(state, header);
+    const others = cookieNamesStartingWith(header, prefix).filter((name) => !own.includes(name));
+    return surplusOf(others, header, { attempts: own.length, totalLength: 0 });
+  };
+
   const unsealLogin = async (name: string, header: string | undefined): Promise<SealedLogin | undefined> => {
     const cookie = readCookie(header, name);
     if (cookie.kind !== 'value') return undefined;
@@ -138,18 +162,8 @@ export function createLoginCookies(deps: {
   return {
     async set(login, header) {
       const setCookie = await sealLogin(await shorten(login));
-      let attempts = 1;
-      let totalLength = pairLength(setCookie);
-      // The newest come first; those beyond the limits are cleared.
-      const surplus = cookieNamesStartingWith(header, prefix)
-        .sort()
-        .reverse()
-        .filter((name) => {
-          const cookie = readCookie(header, name);
-          totalLength += name.length + (cookie.kind === 'value' ? cookie.value.length : 0) + '=; '.length;
-          attempts += 1;
-          return attempts > MAX_ATTEMPTS || totalLength > MAX_TOTAL_LENGTH;
-        });
+      const names = cookieNamesStartingWith(header, prefix);
+      const surplus = surplusOf(names, header, { attempts: 1, totalLength: pairLength(setCookie) });
       return [setCookie, ...surplus.map((name) => clearCookie(name, attributes))];
     },
 
@@ -163,14 +177,19 @@ export function createLoginCookies(deps: {
     },
 
     async findOthers(state, header) {
-      // The slice bounds the work: a sibling host may have set more cookies with this prefix.
-      const names = cookieNamesStartingWith(header, prefix).slice(0, MAX_ATTEMPTS);
+      const all = cookieNamesStartingWith(header, prefix);
+      // Those that `clear` keeps. It bounds the work: a sibling host may have set more cookies with this prefix.
+      const surplus = new Set(surplusBeside(state, header));
+      const names = all.filter((name) => !surplus.has(name));
       const logins = await Promise.all(names.map((name) => unsealLogin(name, header)));
       return logins.flatMap((login) => (login === undefined || login.state === state ? [] : [login]));
     },
 
     update: sealLogin,
-    clear: (state, header) => cookieNamesOf(state, header).map((name) => clearCookie(name, attributes)),
+    clear: (state, header) =>
+      [...cookieNamesOf(state, header), ...surplusBeside(state, header)].map((name) =>
+        clearCookie(name, attributes),
+      ),
   };
 }
 

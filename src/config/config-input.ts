@@ -342,7 +342,7 @@ export type ConfigInput = {
          */
         sessions?: number | `${number}` | undefined;
         /**
-         * How often one address may list sessions, people and events on the admin listener in a minute; ending
+         * How often one address may list sessions, users and events on the admin listener in a minute; ending
          * sessions has no limit.
          * @defaultValue `1200`
          */

@@ -15,6 +15,12 @@ export async function beginLogin(agent: UserAgent, query = ''): Promise<BegunLog
   return { response, authorizationUrl: new URL(location) };
 }
 
+/** The address at which the page of a response continues by itself. */
+export function refreshUrlOf(page: AgentResponse): string {
+  const [, url = ''] = /content="0; url=([^"]+)"/.exec(page.text()) ?? [];
+  return url.replaceAll('&#38;', '&');
+}
+
 /** Continues a login at the provider and returns the callback URL of its redirect. */
 export async function authorize(agent: UserAgent, { authorizationUrl }: BegunLogin): Promise<URL> {
   const response = await agent.get(authorizationUrl.href);

@@ -45,23 +45,27 @@ async function usedMemory(redis: RedisServer): Promise<number> {
   return Number(/^used_memory:(\d+)/m.exec(info)?.[1]);
 }
 
-/** The commands that Redis runs during `work`, calls in scripts included, and their total time in microseconds. */
+/**
+ * The commands that Redis runs during `work`, calls in scripts included, and their total time in microseconds. `calls` is how
+ * many there were.
+ */
 export async function watchCommands(
   redis: RedisServer,
   work: () => Promise<void>,
-): Promise<{ commands: string[]; micros: number }> {
+): Promise<{ commands: string[]; calls: number; micros: number }> {
   await redis.command('CONFIG', 'RESETSTAT');
   await work();
   const info = String(await redis.command('INFO', 'commandstats'));
-  const calls = Array.from(
-    info.matchAll(/^cmdstat_([^:]+):calls=\d+,usec=(\d+)/gm),
-    ([, name = '', micros]) => ({ name, micros: Number(micros) }),
+  const all = Array.from(
+    info.matchAll(/^cmdstat_([^:]+):calls=(\d+),usec=(\d+)/gm),
+    ([, name = '', calls, micros]) => ({ name, calls: Number(calls), micros: Number(micros) }),
   ).filter(({ name }) => name !== 'info' && name !== 'config|resetstat');
   // The commands inside scripts are counted separately.
   const isScript = ({ name }: { name: string }) => name.startsWith('eval');
-  const sum = (list: typeof calls) => list.reduce((total, { micros }) => total + micros, 0);
-  const micros = Math.max(sum(calls.filter(isScript)), sum(calls.filter((call) => !isScript(call))));
-  return { commands: calls.map(({ name }) => name).toSorted(), micros };
+  const sum = (list: typeof all) => list.reduce((total, { micros }) => total + micros, 0);
+  const micros = Math.max(sum(all.filter(isScript)), sum(all.filter((command) => !isScript(command))));
+  const calls = all.reduce((total, command) => total + command.calls, 0);
+  return { commands: all.map(({ name }) => name).toSorted(), calls, micros };
 }
 
 /** Filters the commands that scan the keyspace. */

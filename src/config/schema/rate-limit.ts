@@ -37,7 +37,7 @@ export const rateLimitSchema = section({
   }),
   admin: perMinute().prefault(1_200).meta({
     description:
-      'How often one address may list sessions, people and events on the admin listener in a minute; ending sessions has no limit.',
+      'How often one address may list sessions, users and events on the admin listener in a minute; ending sessions has no limit.',
   }),
 }).meta({
   description:

@@ -7,18 +7,22 @@ import { createRequestId, type RequestContext } from './request-context.ts';
 import type { HostCheck } from './host.ts';
 import { parseTarget } from './target.ts';
 
-/** The first checks on every request and every upgrade. */
-export type Guard = {
-  /** Creates the request context, before any check. Its target is empty until `check` succeeds. */
-  open(request: IncomingMessage): RequestContext;
-  /** Checks a request and sets the context's target. Throws `bad_request`, `wrong_host` or `method_not_allowed`. */
-  check(request: IncomingMessage, context: RequestContext): RequestContext;
-  /** Counts a request whose response is outstanding on its connection. False when there are too many (HTTP pipelining). */
+/** Counts the responses that are outstanding on each connection (HTTP pipelining). */
+export type OutstandingResponses = {
+  /** Counts a request whose response is outstanding on its connection. False when there are too many. */
   beginResponse(socket: Socket): boolean;
   /** Reports that the response has been sent. */
   endResponse(socket: Socket): void;
   /** Whether responses to earlier requests are outstanding on a connection. */
   isAwaitingResponse(socket: Socket): boolean;
+};
+
+/** The first checks on every request and every upgrade. */
+export type Guard = OutstandingResponses & {
+  /** Creates the request context, before any check. Its target is empty until `check` succeeds. */
+  open(request: IncomingMessage): RequestContext;
+  /** Checks a request and sets the context's target. Throws `bad_request`, `wrong_host` or `method_not_allowed`. */
+  check(request: IncomingMessage, context: RequestContext): RequestContext;
 };
 
 /** How many responses may be outstanding on one connection. Browsers do not pipeline; other clients use a few. */
@@ -72,6 +76,13 @@ export function createGuard(deps: {
         throw error;
       }
     },
+    ...createOutstandingResponses(outstanding),
+  };
+}
+
+/** Creates the count over the given numbers. */
+export function createOutstandingResponses(outstanding: WeakMap<Socket, number>): OutstandingResponses {
+  return {
     beginResponse(socket) {
       const count = (outstanding.get(socket) ?? 0) + 1;
       outstanding.set(socket, count);

@@ -1,4 +1,4 @@
-import { brotliDecompressSync, unzipSync } from 'node:zlib';
+import { brotliDecompressSync, inflateRawSync, unzipSync } from 'node:zlib';
 import type { Dispatcher } from 'undici';
 
 /** One request to a provider. */
@@ -36,11 +36,15 @@ export function callProvider(dispatcher: Dispatcher, request: ProviderRequest): 
   const { origin, pathname, search } = new URL(url);
   const response = Promise.withResolvers<ProviderResponse>();
   let controller: Dispatcher.DispatchController | undefined;
-  let aborted: { readonly reason: unknown } | undefined;
+  /** Why this function gave the request up. */
+  let failure: Error | undefined;
+  const giveUp = (reason: unknown) => {
+    failure = toError(reason);
+    controller?.abort(failure);
+  };
   const abort = () => {
-    aborted = { reason: signal?.reason };
-    controller?.abort(toError(aborted.reason));
-    response.reject(aborted.reason);
+    giveUp(signal?.reason);
+    response.reject(signal?.reason);
   };
   let timer: NodeJS.Timeout | undefined;
   const onAbort = () => (timer = setTimeout(abort, TIMEOUT_GRACE_MS).unref());
@@ -60,11 +64,11 @@ export function callProvider(dispatcher: Dispatcher, request: ProviderRequest): 
     {
       onRequestStart(given) {
         controller = given;
-        if (aborted !== undefined) return given.abort(toError(aborted.reason));
+        if (failure !== undefined) return given.abort(failure);
         try {
           beforeSend();
         } catch (error) {
-          given.abort(toError(error));
+          giveUp(error);
         }
       },
       onResponseStart(_, code, received) {
@@ -73,9 +77,9 @@ export function callProvider(dispatcher: Dispatcher, request: ProviderRequest): 
         status = code;
         fields = toHeaders(received);
       },
-      onResponseData(given, chunk) {
+      onResponseData(_, chunk) {
         size += chunk.length;
-        if (size > MAX_RESPONSE_BYTES) return given.abort(tooLong());
+        if (size > MAX_RESPONSE_BYTES) return giveUp(tooLong());
         chunks.push(chunk);
       },
       onResponseEnd() {
@@ -90,7 +94,8 @@ export function callProvider(dispatcher: Dispatcher, request: ProviderRequest): 
       },
       onResponseError(_, error) {
         settle();
-        response.reject(error);
+        // As fetch does: openid-client takes any other error for a flaw of the response.
+        response.reject(failure ?? new TypeError('the request failed', { cause: error }));
       },
     },
   );
@@ -112,20 +117,28 @@ function toHeaders(received: Readonly<Record<string, string | string[] | undefin
 
 /** Undoes the content codings, the last one first (RFC 9110, section 8.4). */
 function decompress(bytes: Buffer, contentEncoding: string | null): Buffer {
+  // A response to HEAD, or an empty one, may name the coding that a body would have.
+  if (bytes.length === 0) return bytes;
   const limit = { maxOutputLength: MAX_RESPONSE_BYTES };
   const codings = contentEncoding?.toLowerCase().split(',') ?? [];
   return codings.reduceRight<Buffer>((coded, coding) => {
     switch (coding.replaceAll(/[\t ]/g, '')) {
       case 'gzip':
       case 'x-gzip':
-      case 'deflate':
         return unzipSync(coded, limit);
+      case 'deflate':
+        // Some servers leave out the zlib format (RFC 9110, section 8.4.1.2), whose first byte has the method 8.
+        return isZlib(coded) ? unzipSync(coded, limit) : inflateRawSync(coded, limit);
       case 'br':
         return brotliDecompressSync(coded, limit);
       default:
         return coded;
     }
   }, bytes);
+}
+
+function isZlib(bytes: Buffer): boolean {
+  return ((bytes[0] ?? 0) & 0x0f) === 0x08;
 }
 
 function tooLong(): Error {

@@ -6,6 +6,7 @@ import { explainBrokenResponse } from '../upstream/errors.ts';
 import type { ResponseHead } from '../upstream/response-head.ts';
 import { passResponse, switchProtocols } from './refusal.ts';
 import type { Tunnel, Tunnels } from './tunnel.ts';
+import { whileWaiting } from './while-waiting.ts';
 import type { UpgradeCall, UpgradeResponse } from './upstream-upgrade.ts';
 
 /** An upgrade that has passed every check. */
@@ -40,8 +41,6 @@ export type UpgradeRelay = {
 
 /** The idle time of a tunnel before a TCP keep-alive probe, in milliseconds. */
 const KEEP_ALIVE_MS = 60_000;
-/** How much a browser may send before it has a response, in bytes. */
-const MAX_EARLY_BYTES = 65_536;
 
 export function createUpgradeRelay(deps: {
   tunnels: Tunnels;
@@ -51,12 +50,15 @@ export function createUpgradeRelay(deps: {
   const { tunnels, onResponse } = deps;
   return {
     async open({ request, socket, early, context }, call, policy) {
-      const waiting = watchBrowser(socket, () => call.cancel());
-      const upstream = await call.response.finally(waiting.stop);
+      const cancel = () => call.cancel();
+      socket.once('close', cancel);
+      if (socket.destroyed) cancel();
+      const upstream = await whileWaiting(socket, () => call.response).finally(() =>
+        socket.off('close', cancel),
+      );
       const { head, body, switched } = upstream;
-      if (socket.destroyed || waiting.hasLeft()) {
+      if (socket.destroyed) {
         destroy(upstream);
-        socket.destroy();
         return undefined;
       }
       try {
@@ -71,7 +73,7 @@ export function createUpgradeRelay(deps: {
         }
         const fields = policy.switched(head);
         onResponse(101, context);
-        socket.unshift(Buffer.concat([early, ...waiting.received]));
+        socket.unshift(early);
         switchProtocols(socket, fields);
         for (const end of [socket, switched.socket]) {
           end.setTimeout(0).setNoDelay().setKeepAlive(true, KEEP_ALIVE_MS);
@@ -93,32 +95,4 @@ export function createUpgradeRelay(deps: {
 function destroy({ body, switched }: UpgradeResponse): void {
   switched?.socket.destroy();
   body.destroy();
-}
-
-/**
- * Watches a browser while its upgrade waits for the upstream. An unread socket does not report its end: it is read, and
- * the bytes are kept for the upstream, up to a limit.
- */
-function watchBrowser(socket: Socket, onLeave: () => void) {
-  const received: Buffer[] = [];
-  let receivedBytes = 0;
-  let left = false;
-  const leave = () => {
-    left = true;
-    onLeave();
-  };
-  const keep = (chunk: Buffer) => {
-    received.push(chunk);
-    receivedBytes += chunk.length;
-    if (receivedBytes > MAX_EARLY_BYTES) socket.pause();
-  };
-  socket.once('close', leave).once('end', leave).on('data', keep);
-  if (socket.destroyed) leave();
-  return {
-    received,
-    hasLeft: () => left,
-    stop() {
-      socket.off('close', leave).off('end', leave).off('data', keep).pause();
-    },
-  };
 }

@@ -30,6 +30,7 @@ import { upstreamRequiresStepUp, type ActionOn } from '../upstream/challenge-act
 import { explainUpstreamFailure } from '../upstream/errors.ts';
 import type { RouteServers } from '../upstream/server-selection.ts';
 import { acceptanceOf, readHandshake, requireWebSocket } from './handshake.ts';
+import { whileWaiting } from './while-waiting.ts';
 
 /** WebSocket upgrades on API routes. */
 export type Upgrades = {
@@ -127,11 +128,11 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       requireWebSocket(request);
       // A page cannot add `Authorization` to an upgrade.
       if (!bringsToken(route, request)) originPolicy.checkUpgrade(request);
-      const caller = await tokenResolver.resolve(request, route, context);
+      const caller = await whileWaiting(socket, () => tokenResolver.resolve(request, route, context));
       const identity = caller?.session && (await identities(route)?.(caller.session));
       if (socket.destroyed) return true;
 
-      if (!(await takeSlot(slots(route), socket))) return true;
+      if (!(await whileWaiting(socket, () => takeSlot(slots(route), socket)))) return true;
       const sessionEnd = watch(socket, caller, concurrencyLimit.enter(route, caller, context));
       const { clientAddress, requestId } = context;
       const { rawHeaders } = request;

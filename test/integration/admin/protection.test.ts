@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { rawRequest } from '../../../testkit/network/raw-client.ts';
+import { openRaw, rawRequest } from '../../../testkit/network/raw-client.ts';
 import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
 
 const TOKEN = 'canary-admin-token.of_the~admin-listener';
@@ -72,6 +72,15 @@ describe('the Host of an admin request', () => {
   it('may be absent in HTTP/1.0, as in the health checks of load balancers', async () => {
     expect((await rawRequest(port, 'GET /livez HTTP/1.0\r\n\r\n')).status).toBe(200);
   });
+});
+
+it('pipelined admin requests are cut off beyond 32 outstanding responses', async () => {
+  const connection = await openRaw(port);
+  connection.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(2_000));
+  await connection.ended;
+  const responses = connection.pending().toString('latin1').split('HTTP/1.1 200').length - 1;
+  expect(responses).toBeLessThanOrEqual(32);
+  expect((await get('/livez', 'Host: localhost')).status).toBe(200);
 });
 
 describe('a wrong admin token', () => {

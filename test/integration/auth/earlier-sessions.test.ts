@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { type BegunLogin, authorize, beginLogin, finishLogin } from '../../../testkit/gateway/login-steps.ts';
+import {
+  type BegunLogin,
+  authorize,
+  beginLogin,
+  finishLogin,
+  refreshUrlOf,
+} from '../../../testkit/gateway/login-steps.ts';
 import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
 import {
   openTestGatewayForEachTest,
@@ -116,8 +122,7 @@ it('a sign-in that another site begins without a cookie starts again from a page
   expect(hop.header('content-security-policy')).not.toMatch(/sandbox|script-src/);
   expect(hop.setCookies).toEqual([]);
   expect(hop.text()).not.toContain('<script');
-  const [, url = ''] = /content="0; url=([^"]+)"/.exec(hop.text()) ?? [];
-  const next = url.replaceAll('&#38;', '&');
+  const next = refreshUrlOf(hop);
   expect(next).toBe(`/auth/login?returnTo=%2Fa%22%3E%3Cscript%3E&login_hint=%22%3E%3Cscript%3E&continued=1`);
 
   // Also in a browser that would name the other site again.

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { createServer as createRawServer } from 'node:net';
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { Agent } from 'undici';
 import { expect, it, onTestFinished } from 'vitest';
 import { callProvider, type ProviderRequest } from '../../../src/provider/http/call.ts';
@@ -35,6 +35,7 @@ it.each([
   ['gzip', gzipSync(TEXT)],
   ['x-gzip', gzipSync(TEXT)],
   ['deflate', deflateSync(TEXT)],
+  ['deflate', deflateRawSync(TEXT)],
   ['br', brotliCompressSync(TEXT)],
   ['gzip, br', brotliCompressSync(gzipSync(TEXT))],
   ['identity', Buffer.from(TEXT)],
@@ -46,6 +47,16 @@ it.each([
   expect({ status, text }).toEqual({ status: 200, text: TEXT });
   expect(headers.has('content-encoding')).toBe(false);
 });
+
+it.each(['HEAD', 'POST'] as const)(
+  'reads a response to %s without a body whose headers name a coding',
+  async (method) => {
+    const server = createServer((_, response) =>
+      response.writeHead(200, { 'Content-Encoding': 'gzip' }).end(),
+    );
+    expect(await callServer(server, { method, body: null })).toMatchObject({ status: 200, text: '' });
+  },
+);
 
 it('sends the query, the body, and a name of its own where the caller gives none', async () => {
   const seen: unknown[] = [];

@@ -1,6 +1,6 @@
 import type { JWTPayload } from 'jose';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { authorize, beginLogin } from '../../../testkit/gateway/login-steps.ts';
+import { authorize, beginLogin, refreshUrlOf } from '../../../testkit/gateway/login-steps.ts';
 import { createKey, signByHmac, unsignedJwt } from './signing.ts';
 import { PATIENCE, type Fixture, type FixtureOptions, expectNobody, openFixture } from './fixture.ts';
 
@@ -80,9 +80,9 @@ describe('oidcc-client-test, the basic flow (standards: A2, C4, C5, C11)', () =>
       login_hint: 'carol',
       target_link_uri: 'https://evil.example/',
     });
-    const { chain } = await fixture.agent.navigate(`/auth/login?${query}`, {
-      headers: { 'sec-fetch-site': 'cross-site' },
-    });
+    const headers = { 'sec-fetch-site': 'cross-site' };
+    const hop = await fixture.agent.get(`/auth/login?${query}`, { headers });
+    const { chain } = await fixture.agent.navigate(refreshUrlOf(hop));
     expect(chain.map(({ url }) => new URL(url).origin)).not.toContain('https://evil.example');
     expect(chain[0]?.header('content-security-policy')).toContain("frame-ancestors 'none'");
     expect(chain.at(-1)?.url).toBe(`${fixture.gateway.url}/`);

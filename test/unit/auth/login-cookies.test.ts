@@ -218,6 +218,32 @@ describe('the number of pending logins in a browser', () => {
     expect(jar.size).toBe(5);
     expect([...jar.keys()].slice(0, 4).join()).toMatch(/16\.x.*17\.x.*18\.x.*19\.x/);
   });
+
+  it('tabs that begin at the same moment exceed the limits only until the first callback (E10)', async () => {
+    const { cookies, header, jar, store, clock } = openBrowser();
+    for (let at = 0; at < 12; at += 1) {
+      const state = `s${at}`.padEnd(43, 's');
+      const login = {
+        issuer: 'https://login.example.com',
+        state,
+        nonce: 'n'.repeat(43),
+        codeVerifier: 'v'.repeat(43),
+        returnTo: '/',
+        startedAtMs: clock.now(),
+      };
+      store(await cookies.set(login, undefined));
+      clock.advance(1);
+    }
+    expect(jar.size).toBe(12);
+    const state = 's0'.padEnd(43, 's');
+    const others = await cookies.findOthers(state, header());
+    store(cookies.clear(state, header()));
+    expect(header().length).toBeLessThan(4_096);
+    expect(jar.size).toBe(4);
+    const left = await cookies.findOthers(state, header());
+    expect(others.map((login) => login.state)).toEqual(left.map((login) => login.state));
+    expect(left.map((login) => login.state.slice(0, 3))).toEqual(['s8s', 's9s', 's10', 's11']);
+  });
 });
 
 describe('a stored login', () => {

@@ -91,14 +91,16 @@ describe('the response headers for the browser', () => {
     expect(namesOf(passed({ [name]: 'canary' }))).not.toContain(name);
   });
 
-  it.each(['x-content-type-options', 'content-security-policy', 'x-request-id'])(
-    'contain only the %s of the gateway (F12)',
-    (name) => {
-      const values = valuesOf(passed({ [name]: 'canary' }), name);
-      expect(values).toHaveLength(1);
-      expect(values[0]).not.toBe('canary');
-    },
-  );
+  it.each([
+    'x-content-type-options',
+    'content-security-policy',
+    'cross-origin-resource-policy',
+    'x-request-id',
+  ])('contain only the %s of the gateway (F12)', (name) => {
+    const values = valuesOf(passed({ [name]: 'canary' }), name);
+    expect(values).toHaveLength(1);
+    expect(values[0]).not.toBe('canary');
+  });
 
   it('contain no field that Connection of the upstream nominates (F1)', () => {
     const flat = passed({ connection: 'close, X-Inner', 'x-inner': '1', 'x-outer': '1' });
