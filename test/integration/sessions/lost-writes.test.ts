@@ -198,6 +198,17 @@ describe('a spend mark', () => {
     expect(await store.markSpend({ ...owned, version: 3 })).toEqual({ kind: 'marked' });
   });
 
+  it('says that a sending is just over when its time is ahead of the clock of Redis', async () => {
+    const store = await openStore();
+    await create(store, 'one');
+    await client.hset(await recordKey(), 'u', `2 ${Date.now() + 3_600_000}`);
+    expect(await store.markSpend({ ...mark, unanswered: 1 })).toEqual({
+      kind: 'unanswered',
+      count: 2,
+      lastMs: 0,
+    });
+  });
+
   it('cannot be written while Redis refuses writes', async () => {
     const store = await openStore();
     await create(store, 'one');

@@ -15,7 +15,8 @@ export type RedisSpendMarks = {
  * The mark is the field `m` of the record: owner and end, on the clock of Redis, because the clocks of the processes may
  * differ. The mark of another owner is written once more as it is: that reply shows that Redis takes writes. The field `u` has
  * the number of sendings of the refresh token without a response, and the time of the last. The mark counts its own sending
- * before it happens: a process that is killed cannot count afterwards.
+ * before it happens: a process that is killed cannot count afterwards. After a failover to a Redis whose clock is behind, that
+ * time may be in the future, and counts as now.
  */
 const writeScript = createScript(`
   local version = redis.call('HGET', KEYS[1], 'v')
@@ -31,7 +32,9 @@ const writeScript = createScript(`
   end
   local count, last = string.match(redis.call('HGET', KEYS[1], 'u') or '', '^(%d+) (%d+)$')
   count = tonumber(count or 0)
-  if count > tonumber(ARGV[5]) then return {'unanswered', count, string.format('%.0f', now - last)} end
+  if count > tonumber(ARGV[5]) then
+    return {'unanswered', count, string.format('%.0f', math.max(0, now - last))}
+  end
   redis.call('HSET', KEYS[1], 'm', ARGV[2] .. ' ' .. string.format('%.0f', now + ARGV[3]),
     'u', count + 1 .. ' ' .. string.format('%.0f', now))
   return 'marked'`);
