@@ -33,7 +33,8 @@ export type Bank = ProviderFake & {
 
 /** The changes to the default bank. */
 export type BankOptions = {
-  client?: { id: string; secret: string };
+  /** A public client has no secret. */
+  client?: { id: string; secret?: string };
   /** Creates tokens and codes, given the bank's URL. */
   mint?: (url: string) => Mint;
   /** The sign-in page. Without one, `Bank.user` or the user of the hint signs in at once. */
@@ -55,7 +56,8 @@ const TOKEN_ENDPOINTS = {
 
 /**
  * Starts the bank on a free port of 127.0.0.1. It is strict: parameters in its one format, `grant_type` in every token
- * request, PKCE, exact redirect URIs, client credentials by HTTP Basic. A refresh token is valid once, at the endpoint
+ * request, PKCE, exact redirect URIs, client credentials by HTTP Basic; or of a public
+ * client the `client_id` alone. A refresh token is valid once, at the endpoint
  * that issued it; reuse ends its family. Polling too often gets `slow_down`.
  */
 export async function startBank(clock: () => number = Date.now, options: BankOptions = {}): Promise<Bank> {
@@ -73,15 +75,24 @@ export async function startBank(clock: () => number = Date.now, options: BankOpt
   const redirectUris: string[] = [];
   const approvals = createApprovals('bank', clock);
 
-  const parametersOf = (request: EndpointRequest): Record<string, unknown> => {
-    const [, encoded = ''] = /^Basic (.+)$/.exec(String(request.headers['authorization'])) ?? [];
-    const credentials = decodeURIComponent(Buffer.from(encoded, 'base64').toString());
-    if (credentials !== `${client.id}:${client.secret}`) throw new Refusal(401, { error: 'invalid_client' });
+  const bodyOf = (request: EndpointRequest): Record<string, unknown> => {
     if (bank.format === 'json') return jsonOf(request);
     if (!String(request.headers['content-type']).startsWith('application/x-www-form-urlencoded')) {
       throw new Refusal(415, { error: 'invalid_request' });
     }
     return Object.fromEntries(new URLSearchParams(request.body));
+  };
+  const isClient = ({ authorization }: EndpointRequest['headers'], body: Record<string, unknown>) => {
+    if (client.secret === undefined)
+      return authorization === undefined && body['client_id'] === client.id && !('client_secret' in body);
+    const [, encoded = ''] = /^Basic (.+)$/.exec(String(authorization)) ?? [];
+    const credentials = decodeURIComponent(Buffer.from(encoded, 'base64').toString());
+    return credentials === `${client.id}:${client.secret}`;
+  };
+  const parametersOf = (request: EndpointRequest): Record<string, unknown> => {
+    const parameters = bodyOf(request);
+    if (!isClient(request.headers, parameters)) throw new Refusal(401, { error: 'invalid_client' });
+    return parameters;
   };
   const refuse = (error: string) => new Refusal(400, { error });
   const required = (parameters: Record<string, unknown>, name: string): string => {
@@ -199,11 +210,15 @@ export async function startBank(clock: () => number = Date.now, options: BankOpt
     patch: undefined,
     register: (baseUrl) => {
       redirectUris.push(`${baseUrl}/auth/callback`);
-      return readyProvider('bank', {
+      const { id, secret } = client;
+      const section = readyProvider('bank', {
         BANK_URL: server.url,
-        CLIENT_ID: client.id,
-        CLIENT_SECRET: client.secret,
+        CLIENT_ID: id,
+        CLIENT_SECRET: secret ?? 'none',
       });
+      if (secret !== undefined) return section;
+      // A key that is undefined counts as not written.
+      return { ...section, clientAuthentication: 'none', clientSecret: undefined };
     },
     isAccessTokenActive: (accessToken) => tokenIssuer.subjectOf(accessToken) !== undefined,
     revokeAccessToken: tokenIssuer.revokeAccessToken,

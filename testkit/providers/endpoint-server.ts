@@ -50,6 +50,18 @@ export type EndpointServer = {
   start(): Promise<void>;
 };
 
+/** The response of an endpoint, also of one that throws it. */
+async function responseOf(
+  respond: () => EndpointResponse | Promise<EndpointResponse>,
+): Promise<EndpointResponse> {
+  try {
+    return await respond();
+  } catch (error) {
+    if (error instanceof Refusal) return error.response;
+    throw error;
+  }
+}
+
 /** Serves endpoints on a free port of 127.0.0.1. `Date` headers follow `clock`. */
 export async function startEndpointServer(
   clock: () => number,
@@ -64,14 +76,9 @@ export async function startEndpointServer(
     const endpoint = table[`${request.method} ${request.path}`];
     if (endpoint === undefined) return { status: 404, body: { message: 'not found' } };
     own.requests.push(request);
-    try {
-      const response = own.fault?.(request) ?? (await endpoint(request));
-      await own.hold?.(request);
-      return response;
-    } catch (error) {
-      if (error instanceof Refusal) return error.response;
-      throw error;
-    }
+    const response = own.fault?.(request) ?? (await responseOf(() => endpoint(request)));
+    await own.hold?.(request);
+    return response;
   };
 
   const serve = async (incoming: IncomingMessage, response: ServerResponse) => {
