@@ -202,7 +202,7 @@ describe('a spend mark', () => {
     const store = await openStore();
     await create(store, 'one');
     await client.hset(await recordKey(), 'u', `2 ${Date.now() + 3_600_000}`);
-    expect(await store.markSpend({ ...mark, unanswered: 1 })).toEqual({
+    expect(await store.markSpend({ ...mark, owner: 'a', unanswered: 1 })).toEqual({
       kind: 'unanswered',
       count: 2,
       lastMs: 0,

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { beginLogin } from '../../../testkit/gateway/login-steps.ts';
-import { type Bank, startBank } from '../../../testkit/providers/bank.ts';
-import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
-import { until } from '../../../testkit/until.ts';
+import { beginLogin } from '../../../../testkit/gateway/login-steps.ts';
+import { type Bank, startBank } from '../../../../testkit/providers/bank.ts';
+import { openProviderFixture } from '../../../../testkit/providers/provider-fixture.ts';
+import { until } from '../../../../testkit/until.ts';
 
 const LIFE = 300_000;
 
