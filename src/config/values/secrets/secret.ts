@@ -4,9 +4,10 @@ import { estimatedBits } from './entropy.ts';
 const MIN_LENGTH = 32;
 /**
  * The least estimated entropy of a secret, in bits. 32 random digits have more than 70 by the estimate, decimal or
- * hexadecimal.
+ * hexadecimal, and five common words have 50: the check is for careless secrets, and leaves it to the operator whether a phrase
+ * is strong enough.
  */
-const MIN_BITS = 60;
+const MIN_BITS = 48;
 /** The length of the part that is checked: enough for {@link MIN_BITS}. */
 const MAX_EXAMINED = 256;
 
