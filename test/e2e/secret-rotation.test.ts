@@ -4,8 +4,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Program } from '../../testkit/processes/program.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
-const FORMER = 'canary-former-secret-of-32-characters';
-const NEXT = 'canary-next-secret-of-32-characters--';
+const FORMER = 'canary-former-Vq7mZ2xK9tR4wB8nLc3h';
+const NEXT = 'canary-next-Hs5pY8dQ1jW6gF3kTz9vRe';
 
 let fixture: Fixture;
 
