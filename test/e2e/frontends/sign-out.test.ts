@@ -163,29 +163,30 @@ describe.each([
   ['Firefox', startFirefox],
 ])('a page after the sign-out that leaves for the sign-in by itself in %s', (_name, start) => {
   it('signs nobody in: a provider without a logout endpoint is asked only after a click', async () => {
-    const landing = '/?poll=landing&redirect';
+    const afterSignOut = '/?poll=after-sign-out&redirect';
     const shop = await openShop({
       index: WATCHING_APP,
       provider: { metadata: { end_session_endpoint: undefined } },
-      config: { login: { postLogoutReturnTo: landing } },
+      config: { login: { postLogoutReturnTo: afterSignOut } },
     });
     const browser = await start(shop.hosts);
     const page = await (await browser.newContext()).openPage(`${APP}/start`);
     await page.navigateBy(
-      APP + landing,
+      APP + afterSignOut,
       (path) => location.assign(`/auth/login?returnTo=${encodeURIComponent(path)}`),
-      landing,
+      afterSignOut,
     );
     const signIns = () => shop.provider.requests.filter(({ endpoint }) => endpoint === 'authorize').length;
     expect(signIns()).toBe(1);
 
     await callHelper(page, 'logout');
     // What a test runs in a page counts as a click, so nothing runs in it before it has left.
-    const leaves = () => shop.front.sent().split(`GET /auth/login?returnTo=${encodeURIComponent(landing)}`);
+    const leaves = () =>
+      shop.front.sent().split(`GET /auth/login?returnTo=${encodeURIComponent(afterSignOut)}`);
     await expect.poll(() => leaves().length, patiently).toBe(3);
     await expect.poll(() => page.evaluate(() => document.title), patiently).toBe('You have signed out');
     expect(signIns()).toBe(1);
-    await page.navigateBy(APP + landing, () => document.querySelector('a')?.click(), undefined);
+    await page.navigateBy(APP + afterSignOut, () => document.querySelector('a')?.click(), undefined);
     await expect.poll(() => shownOn(page), patiently).toMatchObject({ who: 'alice' });
     expect(signIns()).toBe(2);
     await browser.close();

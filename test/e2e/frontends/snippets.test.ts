@@ -10,6 +10,7 @@ import { startChildProcess } from '../../../testkit/processes/child-process.ts';
 import { readPage } from '../../../testkit/project/markdown.ts';
 import { status } from '../../../testkit/upstream/behaviours.ts';
 import { APP, openShop, type Shop } from '../support/shop.ts';
+import { runSnippet } from '../support/snippets.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const pages = [
@@ -166,26 +167,7 @@ describe('the snippets of the README in a page', () => {
 
   const signIn = () => page.navigateBy(`${APP}/`, () => document.querySelector('a')?.click(), undefined);
 
-  /** Runs a snippet as a module of the page, and returns the names and arguments of the reader's functions that it called. */
-  async function run(code: string): Promise<unknown[][]> {
-    return page.evaluate(async (source) => {
-      const calls: unknown[][] = [];
-      const names = ['greet', 'showSignInLink', 'showNotice'];
-      const own = names.map((name) => [name, (...args: unknown[]) => calls.push([name, ...args])] as const);
-      Object.assign(window, Object.fromEntries(own));
-      const ended = new Promise((resolve, reject) => Object.assign(window, { resolve, reject }));
-      const script = document.createElement('script');
-      script.type = 'module';
-      script.textContent = `${source}\nresolve();`;
-      window.addEventListener('error', ({ message }) =>
-        (window as never as { reject(why: string): void }).reject(message),
-      );
-      document.head.append(script);
-      await ended;
-      return JSON.parse(JSON.stringify(calls)) as unknown[][];
-    }, code);
-  }
-
+  const run = (code: string) => runSnippet(page, code);
   const plainFetch = () => snippetOfReadme("fetch('/api/items'); // no Authorization");
 
   it('offers the sign-in, with a way back, when the gateway says that there is no session', async () => {

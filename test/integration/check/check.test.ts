@@ -26,6 +26,18 @@ import { type RealProvider, startRealProvider } from '../../../testkit/providers
 import { startRedis } from '../../../testkit/redis/redis-server.ts';
 import { startUpstream, type Upstream } from '../../../testkit/upstream/upstream.ts';
 
+/** The fakes of providers that `config/providers/` has a file for. */
+const NAMED_PROVIDERS = [
+  startAuth0,
+  startCognito,
+  startDex,
+  startEntra,
+  startGoogle,
+  startHydra,
+  startKeycloak,
+  startOkta,
+];
+
 const authority = createCertificateAuthority();
 const identity = authority.issue('localhost', '127.0.0.1');
 
@@ -149,16 +161,7 @@ describe('the check of the client credentials', () => {
     expect(provider.tokenLedger()).toEqual([]);
   });
 
-  it.each([
-    startAuth0,
-    startCognito,
-    startDex,
-    startEntra,
-    startGoogle,
-    startHydra,
-    startKeycloak,
-    startOkta,
-  ])('tells a wrong secret from a right one: %o', async (start) => {
+  it.each(NAMED_PROVIDERS)('tells a wrong secret from a right one: %o', async (start) => {
     const fake = closing(await start());
     const section = fake.register('http://127.0.0.1:3000');
     const [right = ''] = await resultsOf('credentials', { provider: section });
@@ -222,16 +225,7 @@ describe('the check of a sign-in', () => {
     expect(results.join()).not.toContain('a word of the provider');
   });
 
-  it.each([
-    startAuth0,
-    startCognito,
-    startDex,
-    startEntra,
-    startGoogle,
-    startHydra,
-    startKeycloak,
-    startOkta,
-  ])('tells a redirect URI that is registered from another: %o', async (start) => {
+  it.each(NAMED_PROVIDERS)('tells a redirect URI that is registered from another: %o', async (start) => {
     const fake = closing(await start());
     const section = fake.register('http://127.0.0.1:3000');
     const [right = ''] = await resultsOf('sign-in', { provider: section });
