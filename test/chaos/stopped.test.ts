@@ -61,7 +61,13 @@ async function tryInVain(visitor: Visitor) {
   return waiters;
 }
 
-it('a lock holder suspended beyond its lock TTL spends and writes nothing when it resumes and its waiters are served', async () => {
+/** Those of a suspended process have waited longer than a request does: on a busy machine they are told to try again. */
+async function expectServedOrToldToRetry(waiters: Promise<{ status: number | 'cut' }>[]) {
+  const { 200: served = 0, 503: toldToRetry = 0 } = await statuses(waiters);
+  expect(served + toldToRetry).toBe(10);
+}
+
+it('a lock holder suspended beyond its lock TTL spends and writes nothing when it resumes and serves its requests', async () => {
   const waiters = await tryInVain(alice);
   holder.program.signal('SIGSTOP');
   await cluster.provider.start();
@@ -70,7 +76,8 @@ it('a lock holder suspended beyond its lock TTL spends and writes nothing when i
   const written = await records();
 
   holder.program.signal('SIGCONT');
-  expect(await statuses(waiters)).toEqual({ 200: 10 });
+  await expectServedOrToldToRetry(waiters);
+  expect(await alice.call(holder)).toMatchObject({ status: 200 });
   expect(await records()).toEqual(written);
   expect(refreshes()).toBe(1);
   expect(familyOf(alice)?.refreshTokens.map(({ presented }) => presented)).toEqual([1, 0]);
@@ -91,9 +98,7 @@ it('a lock holder that resumes while another process holds the lock sends no ref
   expect(refreshes()).toBe(1);
   gate.release();
   expect(await statuses(elsewhere)).toEqual({ 200: 10 });
-  // Those of the suspended process have waited longer than a request does: on a busy machine they are told to try again.
-  const { 200: served = 0, 503: toldToRetry = 0 } = await statuses(waiters);
-  expect(served + toldToRetry).toBe(10);
+  await expectServedOrToldToRetry(waiters);
   expect(await dora.call(holder)).toMatchObject({ status: 200 });
   expect(refreshes()).toBe(1);
 });
