@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { UPGRADED_DRAIN_MS } from '../../timing.ts';
 import { isSending, linger } from './lingering-close.ts';
 
 /** Tracks a server's connections, so that the server can stop without truncating a response. */
@@ -18,9 +19,6 @@ export type Connections = {
  * each request, has most likely sent it already.
  */
 const NEW_GRACE_MS = 500;
-
-/** How long an upgraded connection has for its closing handshake, in milliseconds. */
-const UPGRADED_GRACE_MS = 2_500;
 
 /** How long a client may leave buffered response data unread, in milliseconds. */
 const STALL_MS = 60_000;
@@ -102,7 +100,7 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
           if (!response.headersSent) response.setHeader('Connection', 'close');
       }
       setTimeout(() => fresh.forEach((socket) => socket.destroy()), NEW_GRACE_MS).unref();
-      setTimeout(() => upgraded.forEach((socket) => socket.destroy()), UPGRADED_GRACE_MS).unref();
+      setTimeout(() => upgraded.forEach((socket) => socket.destroy()), UPGRADED_DRAIN_MS).unref();
     },
 
     abortResponses() {
