@@ -115,7 +115,7 @@ describe('the recipe for Vue', () => {
        document.body.append(main);
        const text = () => session.value?.authenticated ? session.value.claims.name : endedBy.value ?? 'Sign in';
        createApp({ render: () => h('p', text()) }).mount(main);
-       await runSnippet(page, app);
+       await start();
        Object.assign(window, { gateway });`,
     );
     await runSnippet(page, app);
