@@ -7,7 +7,14 @@ export default defineConfig({
     // `provider.proxy: env` would otherwise see the proxies of the machine.
     env: { HTTPS_PROXY: '', https_proxy: '', HTTP_PROXY: '', http_proxy: '', NO_PROXY: '', no_proxy: '' },
     projects: [
-      project('unit', 0, { testTimeout: 5_000, hookTimeout: 5_000, maxWorkers: 2 }),
+      // The files share the modules that a worker has imported: imports took half of the time.
+      project('unit', 0, {
+        testTimeout: 5_000,
+        hookTimeout: 5_000,
+        maxWorkers: 2,
+        isolate: false,
+        restoreMocks: true,
+      }),
       project('integration', 1, { testTimeout: 30_000, hookTimeout: 30_000, maxWorkers: 2 }),
       project('regressions', 2, { testTimeout: 30_000, hookTimeout: 30_000, maxWorkers: 2 }),
       project('fuzz', 2, { testTimeout: isLong ? 1_800_000 : 30_000, hookTimeout: 30_000, maxWorkers: 2 }),
@@ -32,5 +39,7 @@ type Options = {
   testTimeout: number;
   hookTimeout: number;
   maxWorkers?: number;
+  isolate?: boolean;
+  restoreMocks?: boolean;
   fileParallelism?: boolean;
 };
