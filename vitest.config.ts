@@ -9,6 +9,8 @@ export default defineConfig({
   test: {
     // `provider.proxy: env` would otherwise see the proxies of the machine.
     env: { HTTPS_PROXY: '', https_proxy: '', HTTP_PROXY: '', http_proxy: '', NO_PROXY: '', no_proxy: '' },
+    // What a test polls for comes late on a busy machine.
+    expect: { poll: { timeout: 20_000 } },
     projects: [
       project('unit', 0, { testTimeout: 5_000, hookTimeout: 5_000, ...shared }),
       project('integration', 1, { testTimeout: 30_000, hookTimeout: 30_000, ...shared }),
