@@ -87,7 +87,9 @@ describe('the complete flow in a browser with a provider that issues one-time re
     const before = await figure('tokens');
     await page.click('#reject');
     await expect.poll(() => figure('tokens'), patiently).toBe(before + 1);
-    await expect.poll(() => page.locator('#response-line').innerText(), patiently).toContain('refreshed early');
+    await expect
+      .poll(() => page.locator('#response-line').innerText(), patiently)
+      .toContain('refreshed early');
     expect(await figure('failed')).toBe(0);
     await page.click('#stream');
   });

@@ -37,7 +37,7 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
   /**
    * The unfinished responses of each connection; several when a client pipelines requests. Each connection has a list of
    * its own: one Set for all of them would leave a chain of old hash tables, whose responses the garbage collector keeps
-   * as long as the oldest table (`docs/decisions/0014-nothing-outlives-its-request.md`).
+   * as long as the oldest table (`docs/decisions/0014-lists-for-objects-of-requests.md`).
    */
   const pendingResponses = new Map<Socket, ServerResponse[]>();
   /** Connections without a request so far. */
