@@ -3,6 +3,7 @@ import { GatewayError } from '../errors.ts';
 import { createOutstandingResponses } from '../http/inbound/guard.ts';
 import type { HostCheck } from '../http/inbound/host.ts';
 import { createRequestId } from '../http/inbound/request-context.ts';
+import { checkUtf8, parseTarget } from '../http/inbound/target.ts';
 import { createProblemLog } from '../http/problem/middleware.ts';
 import type { Problems } from '../http/problem/problem.ts';
 import { inertHeaders, setting } from '../http/security-headers.ts';
@@ -91,6 +92,7 @@ export function createAdmin(deps: {
     { path, query, requestId }: { path: string; query: string; requestId: string },
   ) => {
     hostCheck(request);
+    checkUtf8(parseTarget(request.url).path);
     const page = open[path] ?? guarded[path];
     if (page === undefined)
       throw new GatewayError('not_found', { detail: 'Nothing is served at this path.' });
