@@ -132,7 +132,7 @@ export function createCanaries(): Canaries {
       return [...found];
     },
     forget: () => {
-      for (const kept of [kinds, seen, found, sealing, ports, cookies, loginCookies]) kept.clear();
+      for (const kept of [kinds, seen, found, sealing, ports, cookies, loginSeals]) kept.clear();
     },
   };
 }
