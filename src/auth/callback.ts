@@ -47,8 +47,10 @@ export function createCallback(deps: {
     const { jwtStateOf } = redirectLogin;
     const state = jwtStateOf === undefined ? stateOf(search) : await stateIn(search, jwtStateOf);
     const pending = await loginCookies.find(state, cookieHeader).catch((error: unknown) => {
-      // The store has the attempt's `returnTo`. The cookie stays, and the code is not used: a reload may succeed.
-      context.failureReturnTo ??= { path: deps.defaultReturnTo, always: false };
+      // The cookie stays, and the code is not used: a reload may succeed.
+      const returnTo = loginCookies.returnToOf(state, cookieHeader);
+      const path = returnTo ?? failureReturnTo ?? deps.defaultReturnTo;
+      context.failureReturnTo = { path, always: false };
       throw error;
     });
     response.setHeader('Set-Cookie', await loginCookies.clear(state, cookieHeader));

@@ -6,6 +6,7 @@ import { clearCookie, cookieName, writeCookie, type CookieAttributes } from '../
 import { stepUpRequirement } from '../sessions/step-up-requirement.ts';
 import type { MarkerSubject, SessionStore } from '../sessions/store/store.ts';
 import { LOGIN_LIFETIME_MS } from '../timing.ts';
+import type { ReturnTo } from './return-to.ts';
 import { createAttemptSlots, type AttemptCookie } from './login/attempt-slots.ts';
 
 /** A pending login in one tab of a browser. */
@@ -26,6 +27,8 @@ export type LoginCookies = {
   set(login: PendingLogin, cookieHeader: string | undefined): Promise<string[]>;
   /** Returns the attempt with a callback's `state`, or undefined. Throws if the browser has one and the store is down. */
   find(state: string, cookieHeader: string | undefined): Promise<PendingLogin | undefined>;
+  /** Where the attempt with a `state` began, as its cookie says; undefined if that was too long. */
+  returnToOf(state: string, cookieHeader: string | undefined): string | undefined;
   /** Returns this browser's other pending attempts. */
   findOthers(state: string, cookieHeader: string | undefined): Promise<OtherLogin[]>;
   /** Changes which session an attempt replaces; returns the Set-Cookie values that this needs. */
@@ -68,12 +71,13 @@ const isSeal = (content: string) => content.startsWith('Fe26.2*');
 export function createLoginCookies(deps: {
   seals: SealedCookies;
   store: Pick<SessionStore, 'putMarker' | 'getMarker'>;
+  returnTo: ReturnTo;
   /** Replaces a `returnTo` that has no room while the store is down. */
   defaultReturnTo: string;
   secure: boolean;
   clock: () => number;
 }): LoginCookies {
-  const { seals, store, defaultReturnTo, secure, clock } = deps;
+  const { seals, store, returnTo, defaultReturnTo, secure, clock } = deps;
   const slots = createAttemptSlots(`${cookieName('coatcheck-login', secure)}-`);
   const attributes: CookieAttributes = { secure, sameSite: 'lax' };
 
@@ -83,14 +87,14 @@ export function createLoginCookies(deps: {
     await store.putMarker(markerOf(id), seal, remainingMs(login));
   };
   const write = (name: string, login: PendingLogin, content: string) =>
-    writeCookie(name, slots.write(login.startedAtMs, stateHashOf(login.state), content), {
+    writeCookie(name, slots.write({ ...login, stateHash: stateHashOf(login.state) }, content), {
       ...attributes,
       maxAge: Math.ceil(remainingMs(login) / 1000),
     });
   /** Undefined if it would be too long. */
   const writeSealed = async (login: PendingLogin): Promise<string | undefined> => {
-    const { returnTo, ...rest } = login;
-    const short = returnTo.length > MAX_IN_COOKIE.returnTo ? rest : login;
+    const { returnTo: longReturnTo, ...rest } = login;
+    const short = longReturnTo.length > MAX_IN_COOKIE.returnTo ? rest : login;
     const seal = await seals.seal({ ...short }, LIFETIME_SECONDS);
     return seal.length > MAX_IN_COOKIE.seal ? undefined : write(slots.long, login, seal);
   };
@@ -101,8 +105,8 @@ export function createLoginCookies(deps: {
     const login = pendingLogin.safeParse(seal && (await seals.unseal(seal))).data;
     // SECURITY: whoever can write to the store could put the seal of another attempt here.
     if (login === undefined || login.id !== (isStored ? content : undefined)) return undefined;
-    const { id: _, returnTo = defaultReturnTo, ...attempt } = login;
-    const pending = { ...attempt, returnTo };
+    const { id: _, ...attempt } = login;
+    const pending = { ...attempt, returnTo: attempt.returnTo ?? defaultReturnTo };
     return remainingMs(pending) > 0 ? pending : undefined;
   };
   const readOwn = (state: string, header: string | undefined) => {
@@ -138,6 +142,9 @@ export function createLoginCookies(deps: {
       }
       return undefined;
     },
+
+    // SECURITY: the cookie is not sealed.
+    returnToOf: (state, header) => returnTo(readOwn(state, header).own[0]?.returnTo),
 
     async findOthers(state, header) {
       const { others } = readOwn(state, header);

@@ -31,6 +31,7 @@ const store: Pick<SessionStore, 'putMarker' | 'getMarker'> = {
 const loginCookies = createLoginCookies({
   seals: loginSeals,
   store,
+  returnTo: (value) => value ?? undefined,
   defaultReturnTo: '/',
   secure: true,
   clock: () => 1_000_000,

@@ -8,6 +8,8 @@ export type AttemptCookie = {
   readonly startedAt: string;
   /** Selects the cookie of a `state`; it proves nothing. */
   readonly stateHash: string;
+  /** A short `returnTo`, for a failure while the store is down. Not authenticated. */
+  readonly returnTo: string | undefined;
   readonly content: string;
 };
 
@@ -20,18 +22,21 @@ export type AttemptSlots = {
   take(header: string | undefined): string;
   /** The only name for a login whose content is long. */
   readonly long: string;
-  write(startedAtMs: number, stateHash: string, content: string): string;
+  write(login: { startedAtMs: number; returnTo: string; stateHash: string }, content: string): string;
   read(header: string | undefined): { newestFirst: AttemptCookie[]; surplus: string[] };
 };
 
-/** 32 cookies of 84 characters and a long one have less than 4 kB: a proxy in front may limit all header fields to 8 kB. */
-const SLOTS = 32;
+/** 22 cookies of 125 characters and a long one have less than 4 kB: a proxy in front may limit all header fields to 8 kB. */
+const SLOTS = 22;
 /** The newest logins that another one does not displace. */
-const RECENT = 16;
+const RECENT = 11;
 /** The total length of what the gateway reads, in characters. Cookies of an earlier version and planted ones may have more. */
 const MAX_TOTAL_LENGTH = 4_000;
 
-const VALUE = /^([0-9a-z]{9})\.([\w-]{8})\.(.+)$/;
+/** The longest `returnTo` in a cookie, encoded. */
+const MAX_RETURN_TO = 40;
+
+const VALUE = /^([0-9a-z]{9})\.([\w-]{8})\.([\w-]{0,40})\.(.+)$/;
 
 export function createAttemptSlots(prefix: string): AttemptSlots {
   let next = randomInt(SLOTS);
@@ -51,8 +56,9 @@ export function createAttemptSlots(prefix: string): AttemptSlots {
     const cookie = readCookie(header, name);
     const value = cookie.kind === 'value' ? cookie.value : '';
     const length = name.length + value.length + '=; '.length;
-    const [, startedAt = '', stateHash = '', content = ''] = VALUE.exec(value) ?? [];
-    return { name, startedAt, stateHash, content, length };
+    const [, startedAt = '', stateHash = '', encoded = '', content = ''] = VALUE.exec(value) ?? [];
+    const returnTo = encoded === '' ? undefined : Buffer.from(encoded, 'base64url').toString();
+    return { name, startedAt, stateHash, returnTo, content, length };
   };
 
   return {
@@ -70,8 +76,11 @@ export function createAttemptSlots(prefix: string): AttemptSlots {
       return name;
     },
     long: `${prefix}long`,
-    write: (startedAtMs, stateHash, content) =>
-      `${startedAtMs.toString(36).padStart(9, '0')}.${stateHash}.${content}`,
+    write({ startedAtMs, returnTo, stateHash }, content) {
+      const encoded = Buffer.from(returnTo).toString('base64url');
+      const short = encoded.length > MAX_RETURN_TO ? '' : encoded;
+      return `${startedAtMs.toString(36).padStart(9, '0')}.${stateHash}.${short}.${content}`;
+    },
     read,
   };
 }
