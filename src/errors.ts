@@ -17,6 +17,7 @@ const statuses = {
   body_too_large: 413,
   wrong_host: 421,
   rate_limited: 429,
+  headers_too_large: 431,
   internal_error: 500,
   upstream_unreachable: 502,
   upstream_invalid_response: 502,

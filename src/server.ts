@@ -7,6 +7,7 @@ import { noPeers, type PeerWorkers, type Snapshot } from './admin/snapshot.ts';
 import type { Config } from './config/schema/schema.ts';
 import { createGateway } from './gateway.ts';
 import { createConnections } from './http/server/connections.ts';
+import { respondToOversizedHeads } from './http/server/oversized-heads.ts';
 import { hasCertificate, listenerTlsOptions } from './http/server/listener-tls.ts';
 import type { Logger } from './observability/log.ts';
 
@@ -61,6 +62,7 @@ export async function startServer(
     : undefined;
   const server = secureServer ?? createServer(options);
   const connections = createConnections(server);
+  respondToOversizedHeads(server, connections, gateway.oversizedHead);
   server.on('request', gateway.app);
   // The gateway sends 100 Continue itself, once it wants the body.
   server.on('checkContinue', gateway.app);

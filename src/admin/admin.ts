@@ -3,7 +3,9 @@ import { GatewayError } from '../errors.ts';
 import { createOutstandingResponses } from '../http/inbound/guard.ts';
 import type { HostCheck } from '../http/inbound/host.ts';
 import { createRequestId } from '../http/inbound/request-context.ts';
+import { isNavigation } from '../http/inbound/navigation.ts';
 import { createProblemLog } from '../http/problem/middleware.ts';
+import type { NavigationErrors, PageLinks } from '../http/problem/navigation-errors.ts';
 import type { Problems } from '../http/problem/problem.ts';
 import { inertHeaders, setting } from '../http/security-headers.ts';
 import type { Logger } from '../observability/log.ts';
@@ -23,6 +25,15 @@ import {
 } from './snapshot.ts';
 import type { TokenCheck } from './token-check.ts';
 
+/** Where the links of this listener's error pages lead. */
+export const consoleLinks: PageLinks = {
+  homeLabel: 'Go to the console',
+  baseUrl: '',
+  home: '/',
+  loginUrl: undefined,
+  callbackPath: undefined,
+};
+
 /**
  * Handles the admin listener's requests: liveness, readiness, metrics and the console without authentication, and `guarded`
  * pages for callers with the admin token. Without a configured token, the guarded pages do not exist.
@@ -38,10 +49,12 @@ export function createAdmin(deps: {
   limitReads: (request: IncomingMessage) => Promise<void>;
   callAudit: CallAudit;
   problems: Problems;
+  navigationErrors: NavigationErrors;
   clock: () => number;
   log: Logger;
 }): RequestListener {
-  const { snapshots, hostCheck, tokenCheck, limitReads, callAudit, problems, clock, log } = deps;
+  const { snapshots, hostCheck, tokenCheck, limitReads, callAudit, clock, log } = deps;
+  const { problems, navigationErrors } = deps;
   const open: Pages = {
     '/': consolePage,
     '/livez': {
@@ -116,7 +129,10 @@ export function createAdmin(deps: {
   const respondWithProblem = (error: unknown, response: ServerResponse, requestId: string) => {
     logProblem(error, requestId);
     if (response.headersSent) return void response.destroy();
-    const problem = problems(error, requestId);
+    const { req: request } = response;
+    const problem = isNavigation(request)
+      ? navigationErrors(error, { method: request.method, requestId, context: undefined })
+      : problems(error, requestId);
     if (problem.status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
     response.writeHead(problem.status, problem.headers).end(problem.body);
   };

@@ -9,6 +9,7 @@ import { createAccessLogMiddleware } from '../http/access-log.ts';
 import { createProxyTrust } from '../http/inbound/client-address.ts';
 import { createGuardMiddleware } from '../http/inbound/guard.ts';
 import { createProblemMiddleware } from '../http/problem/middleware.ts';
+import { createOversizedHead, type OversizedHead } from '../http/problem/oversized-head.ts';
 import type { BreakerState } from '../observability/metrics/services.ts';
 import { createProvider } from '../provider/kinds.ts';
 import type { Provider } from '../provider/provider.ts';
@@ -34,6 +35,7 @@ export type Generation = {
   readonly app: RequestListener;
   readonly upgrade: UpgradeListener;
   readonly admin: RequestListener;
+  readonly oversizedHead: OversizedHead;
   readonly hostSessions: HostSessions;
   /** Its circuit breakers, for metrics. */
   readonly breakers: () => readonly BreakerState[];
@@ -148,6 +150,7 @@ export function createGenerations(deps: {
       app,
       upgrade,
       admin,
+      oversizedHead: createOversizedHead({ problems, navigationErrors, log }),
       hostSessions,
       breakers,
       settings,

@@ -46,6 +46,7 @@ export function createInboundPolicies(
       secure,
       template: login.errorPage?.html,
       links: {
+        homeLabel: 'Go to the application',
         baseUrl,
         home: login.defaultReturnTo,
         loginUrl: redirectLogin && loginUrl,

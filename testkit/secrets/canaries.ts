@@ -22,6 +22,8 @@ export type Canaries = {
   seeFrom(port: number, text: string): void;
   /** The findings so far, each once: the place, the kind of secret and the surrounding text. */
   leaks(): Promise<string[]>;
+  /** Forgets all secrets, ports and findings: test files that run one after the other share this search. */
+  forget(): void;
 };
 
 /** The marker that fakes put into every secret they create, plain and in Base64 at any offset; and that of a private key in PEM. */
@@ -125,6 +127,9 @@ export function createCanaries(): Canaries {
     leaks: async () => {
       await keepContents();
       return [...found];
+    },
+    forget: () => {
+      for (const kept of [kinds, seen, found, sealing, ports, cookies, loginCookies]) kept.clear();
     },
   };
 }

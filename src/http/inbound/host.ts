@@ -13,7 +13,7 @@ export function createHostCheck(baseUrl: string, allowedHosts: readonly string[]
   const { host, port, protocol } = new URL(baseUrl);
   const served = new Set([host, ...allowedHosts.map((allowed) => allowed.toLowerCase())]);
   if (port === '') served.add(`${host}:${protocol === 'https:' ? 443 : 80}`);
-  return checkHost((requestedHost) => served.has(requestedHost));
+  return checkHost((requestedHost) => served.has(requestedHost), undefined);
 }
 
 /**
@@ -35,19 +35,30 @@ export function createAdminHostCheck(
       /^(\[([0-9a-f:.]+)\]|[a-z0-9._-]+)(?::\d{1,5})?$/.exec(requestedHost) ?? [];
     if (served.has(name) || name === 'localhost' || name.endsWith('.localhost')) return true;
     return name.startsWith('[') ? isIPv6(address) : isIPv4(address);
-  });
+  }, adminPageText);
   return (request) => {
     if (request.headers.host === undefined && request.httpVersion === '1.0') return;
     check(request);
   };
 }
 
+const adminPageText = {
+  title: 'Wrong address',
+  detail: 'The console is at localhost, an IP address, or a name in admin.allowedHosts.',
+};
+
 /** `isServed` gets the value of `Host` in lower case. */
-function checkHost(isServed: (requestedHost: string) => boolean): HostCheck {
+function checkHost(
+  isServed: (requestedHost: string) => boolean,
+  pageText: GatewayError['options']['pageText'],
+): HostCheck {
   return (request) => {
     const { host } = request.headers;
     if (host === undefined || !isServed(host.toLowerCase())) {
-      throw new GatewayError('wrong_host', { detail: 'This server does not serve that host.' });
+      throw new GatewayError('wrong_host', {
+        detail: 'This server does not serve that host.',
+        ...(pageText && { pageText }),
+      });
     }
     // SECURITY: Node uses the first of several Host fields; the upstream may use the last.
     let hosts = 0;

@@ -19,21 +19,16 @@ type FailedNavigation = {
 
 /** Where the links of error pages lead. */
 export type PageLinks = {
+  /** The label of the links to the start. */
+  readonly homeLabel: string;
   readonly baseUrl: string;
   /** Where the app starts. */
   readonly home: string;
   /** Where a navigation starts a sign-in; undefined where people sign in on a page of the app. */
   readonly loginUrl: string | undefined;
   /** An address that works only once. */
-  readonly callbackPath: string;
+  readonly callbackPath: string | undefined;
 };
-
-const labels = {
-  again: 'Try again',
-  'sign-in': 'Sign in',
-  home: 'Go to the application',
-  base: 'Go to the application',
-} as const satisfies Record<PageLink, string>;
 
 /**
  * A failed sign-in leads to its `failureReturnTo`, and the app learns why from the query. Any other error gets a page, with the
@@ -76,11 +71,11 @@ export function createNavigationErrors(deps: {
       links.loginUrl && error instanceof GatewayError
         ? (error.options.loginUrl ?? links.loginUrl)
         : links.loginUrl;
-    const home = { retryUrl: links.home, retryLabel: labels.home };
+    const home = { retryUrl: links.home, retryLabel: links.homeLabel };
     switch (link) {
       case 'again': {
         const own = addressOf(request);
-        if (own !== undefined) return { retryUrl: own, retryLabel: labels.again };
+        if (own !== undefined) return { retryUrl: own, retryLabel: 'Try again' };
         return request.context?.target.path === links.callbackPath ? signIn(loginUrl) : home;
       }
       case 'sign-in':
@@ -88,7 +83,7 @@ export function createNavigationErrors(deps: {
       case 'home':
         return home;
       case 'base':
-        return { retryUrl: `${links.baseUrl}${links.home}`, retryLabel: labels.base };
+        return { retryUrl: `${links.baseUrl}${links.home}`, retryLabel: links.homeLabel };
     }
   }
 
@@ -97,8 +92,8 @@ export function createNavigationErrors(deps: {
    * because its request counts as cross-site.
    */
   function signIn(loginUrl: string | undefined) {
-    if (loginUrl === undefined) return { retryUrl: links.home, retryLabel: labels.home };
-    return { retryUrl: loginUrl, retryLabel: labels['sign-in'] };
+    if (loginUrl === undefined) return { retryUrl: links.home, retryLabel: links.homeLabel };
+    return { retryUrl: loginUrl, retryLabel: 'Sign in' };
   }
 
   /** The address that the browser can open again; undefined for a form, a callback, and what the guard has rejected. */

@@ -81,6 +81,11 @@ const byCode: Partial<Record<ErrorCode, PageWords>> = {
     detail: 'Sign in again to continue.',
     link: 'sign-in',
   },
+  admin_token_required: {
+    title: 'Admin token needed',
+    detail: 'This page needs the admin token. Enter it in the console.',
+    link: 'home',
+  },
   step_up_required: {
     title: 'Confirm that it is you',
     detail: 'This page needs a new or a stronger sign-in.',
@@ -102,6 +107,11 @@ const byCode: Partial<Record<ErrorCode, PageWords>> = {
   body_too_large: {
     title: 'Too large',
     detail: 'What you sent is larger than this application accepts.',
+    link: 'home',
+  },
+  headers_too_large: {
+    title: 'Too many cookies',
+    detail: "This site's cookies have become too large. Delete them in your browser's settings, then go on.",
     link: 'home',
   },
   wrong_host: {

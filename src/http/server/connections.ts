@@ -11,6 +11,10 @@ export type Connections = {
   drain(): void;
   /** Aborts the responses that have started and not finished; returns their number. */
   abortResponses(): number;
+  /** Whether a connection has an unfinished response. */
+  hasPending(socket: Socket): boolean;
+  /** Whether the next response on a connection has begun. */
+  hasStarted(socket: Socket): boolean;
 };
 
 /**
@@ -110,5 +114,8 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
       for (const response of started) response.destroy();
       return started.length;
     },
+
+    hasPending: (socket) => (pendingResponses.get(socket)?.length ?? 0) > 0,
+    hasStarted: (socket) => pendingResponses.get(socket)?.[0]?.headersSent === true,
   };
 }

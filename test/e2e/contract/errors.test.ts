@@ -83,7 +83,11 @@ describe('the error codes', () => {
     const large = await agent.fetch('/small/one', { method: 'POST', body: 'more than ten bytes' });
     expectProblem(large, 413, 'body_too_large');
     expectProblem(await visitor().fetch('/', { headers: { host: 'evil.example' } }), 421, 'wrong_host');
-    expect((await visitor().fetch('/', { headers: { 'x-long': 'x'.repeat(100_000) } })).status).toBe(431);
+    const oversized = { headers: { 'x-long': 'x'.repeat(100_000) } };
+    expectProblem(await visitor().fetch('/', oversized), 431, 'headers_too_large');
+    const { response } = await visitor().navigate('/', oversized);
+    expect(response.status).toBe(431);
+    expect(response.text()).toContain('<h1>Too many cookies</h1>');
   });
 
   it('502 upstream_unreachable and upstream_invalid_response, 504 upstream_timeout', async () => {

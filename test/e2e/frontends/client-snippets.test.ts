@@ -1,11 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build, type Rolldown } from 'vite';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { BrowserContext, BrowserPage, TestBrowser } from '../../../testkit/browsers/browser.ts';
 import { startChromiumBrowser } from '../../../testkit/browsers/chromium.ts';
 import { status } from '../../../testkit/upstream/behaviours.ts';
+import { bundleSnippet } from '../support/bundle.ts';
 import { APP, openShop, type Shop } from '../support/shop.ts';
 import {
   callsOn,
@@ -17,7 +14,6 @@ import {
   snippetsOf,
 } from '../support/snippets.ts';
 
-const root = fileURLToPath(new URL('../../..', import.meta.url));
 const patiently = { timeout: 20_000 };
 
 /** The page and a part of each snippet that a test of this file runs. */
@@ -49,18 +45,15 @@ const snippets = {
 
 /** The snippets that no test of this file runs, with the reason. */
 const othersRun = 'snippets.test.ts runs it';
+const recipesRun = 'recipes.test.ts runs it with the package';
 const runElsewhere: readonly [...SnippetName, reason: string][] = [
   ['README.md', '// no Authorization header', othersRun],
   ['README.md', 'greet(session.claims.name);\n', othersRun],
   ['README.md', 'action="/auth/logout"', othersRun],
   ['docs/step-up.md', 'step_up_required', othersRun],
   ['docs/frontends.md', "addEventListener('fetch'", othersRun],
-  [
-    'docs/frontends.md',
-    "from 'axios'",
-    'axios is not a dependency; snippets.test.ts compiles it against stubs',
-  ],
-  ['docs/frontends.md', "from 'vue'", 'Vue is not a dependency; snippets.test.ts compiles it against stubs'],
+  ['docs/frontends.md', "from 'axios'", recipesRun],
+  ['docs/frontends.md', "from 'vue'", recipesRun],
   [
     'docs/frontends.md',
     "from 'rxjs'",
@@ -347,33 +340,12 @@ describe('the snippet for inactivity', () => {
 });
 
 /** Bundles a component with its dependencies, and renders it with its child. */
-async function bundle(app: string, component: string, child = ''): Promise<string> {
-  const folder = await mkdtemp(join(root, 'node_modules/.coatcheck-client-snippets-'));
-  await writeFile(join(folder, 'app.tsx'), app);
-  const entry = join(folder, 'main.tsx');
-  await writeFile(
-    entry,
-    `import { createRoot } from 'react-dom/client';
-     import * as app from './app.tsx';
-     const { ${component}, Account } = app as Record<string, any>;
-     const main = document.createElement('main');
-     document.body.append(main);
-     createRoot(main).render(<${component}>${child}</${component}>);`,
-  );
-  const client = join(root, 'packages/client/dist');
-  const { output } = (await build({
-    root: folder,
-    configFile: false,
-    logLevel: 'error',
-    oxc: { jsx: { runtime: 'automatic' } },
-    resolve: {
-      alias: {
-        'coatcheck-client/react': join(client, 'react.js'),
-        'coatcheck-client': join(client, 'index.js'),
-      },
-    },
-    build: { write: false, rolldownOptions: { input: entry } },
-  })) as Rolldown.RolldownOutput;
-  await rm(folder, { recursive: true });
-  return output.map((chunk) => (chunk.type === 'chunk' ? chunk.code : '')).join('\n');
+function bundle(app: string, component: string, child = ''): Promise<string> {
+  const entry = `import { createRoot } from 'react-dom/client';
+    import * as app from './snippet.tsx';
+    const { ${component}, Account } = app as Record<string, any>;
+    const main = document.createElement('main');
+    document.body.append(main);
+    createRoot(main).render(<${component}>${child}</${component}>);`;
+  return bundleSnippet(app, entry);
 }

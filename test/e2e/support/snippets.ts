@@ -25,13 +25,22 @@ export async function snippetsOf(page: string): Promise<Snippet[]> {
   return blocks.filter(({ language }) => languages.includes(language));
 }
 
-/** The one snippet of a page that contains a text; TypeScript becomes JavaScript that a browser runs beside the built helper. */
-export async function snippetFor(page: string, part: string): Promise<string> {
+/** The one snippet of a page that contains a text. */
+async function findSnippet(page: string, part: string): Promise<Snippet> {
   const [found, ...others] = (await snippetsOf(page)).filter(({ text }) => text.includes(part));
   if (found === undefined || others.length > 0)
     throw new Error(`${page} does not have exactly one snippet with ${part}`);
-  if (['tsx', 'html'].includes(found.language)) return found.text;
-  return stripTypeScriptTypes(found.text).replace("'coatcheck-client'", "'/coatcheck/index.js'");
+  return found;
+}
+
+/** The text of a snippet as the page shows it, for a bundler. */
+export const snippetOf = async (page: string, part: string) => (await findSnippet(page, part)).text;
+
+/** A snippet for a browser beside the built helper: TypeScript becomes JavaScript. */
+export async function snippetFor(page: string, part: string): Promise<string> {
+  const { language, text } = await findSnippet(page, part);
+  if (['tsx', 'html'].includes(language)) return text;
+  return stripTypeScriptTypes(text).replace("'coatcheck-client'", "'/coatcheck/index.js'");
 }
 
 /** The functions that the snippets leave to the reader. */

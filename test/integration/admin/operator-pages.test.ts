@@ -77,6 +77,11 @@ describe('the recent events', () => {
 describe('the history', () => {
   it('needs no token and says whether sessions can be administrated', async () => {
     const history = await (await fetch(`${inRedis.gateway.adminUrl}/history`)).json();
-    expect(history).toEqual({ minutes: [], bounds: [], hasAdministration: true });
+    // A minute that ends while this file runs is in the history.
+    expect(history).toEqual({
+      minutes: expect.any(Array),
+      bounds: expect.any(Array),
+      hasAdministration: true,
+    });
   });
 });

@@ -74,6 +74,27 @@ describe('the Host of an admin request', () => {
   });
 });
 
+describe('a navigation to the admin listener that ends in an error', () => {
+  it.each([
+    ['a path that nothing serves', 'localhost', 'GET', '/none', 404, 'Page not found'],
+    ['a page that needs the token', 'localhost', 'GET', '/sessions?subject=a', 401, 'Admin token needed'],
+    ['a method that a page does not take', 'localhost', 'POST', '/', 405, 'This address cannot be opened'],
+    ['a wrong host', 'evil.example', 'GET', '/', 421, 'Wrong address'],
+  ])('shows a page that leads to the console, for %s', async (_what, host, method, path, status, title) => {
+    const head = [`${method} ${path} HTTP/1.1`, `Host: ${host}`, 'Accept: text/html,*/*;q=0.8'];
+    const response = await rawRequest(port, [...head, 'Connection: close', '', ''].join('\r\n'));
+    const html = response.body.toString();
+    expect(response.status).toBe(status);
+    expect(response.header('content-type')).toBe('text/html; charset=utf-8');
+    expect(response.header('content-security-policy')).toMatch(/^default-src 'none'; style-src 'sha256-/);
+    expect(response.header('cache-control')).toBe('no-store');
+    expect(html).toContain(`<h1>${title}</h1>`);
+    expect(html).toContain('<a href="/">Go to the console</a>');
+    expect(html).toContain(`<code>${response.header('x-request-id')}</code>`);
+    expect(html).not.toContain('evil.example');
+  });
+});
+
 it('pipelined admin requests are cut off beyond 32 outstanding responses', async () => {
   const connection = await openRaw(port);
   connection.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(2_000));

@@ -96,4 +96,14 @@ describe('the search for leaked secrets', () => {
     canaries.seeFrom(1, 'canary-followed');
     expect(await canaries.leaks()).toHaveLength(2);
   });
+
+  it('forgets the secrets, ports and findings of a test file before the next', async () => {
+    canaries.keep('refresh_token', TOKEN);
+    canaries.followPort(1);
+    canaries.see('the log', TOKEN);
+    canaries.forget();
+    canaries.see('the log', TOKEN);
+    canaries.seeFrom(1, 'canary-unfollowed');
+    expect(await canaries.leaks()).toEqual([]);
+  });
 });
