@@ -1,4 +1,4 @@
-import { startBank } from '../../testkit/providers/bank.ts';
+import { startBank, statingLifetimes } from '../../testkit/providers/bank.ts';
 import { createAccessTokens } from './access-tokens.ts';
 import type { DemoProvider, DemoProviderOptions } from './demo-provider.ts';
 import { loginPage } from './pages.ts';
@@ -23,7 +23,7 @@ export async function startDemoBank(options: DemoProviderOptions): Promise<DemoP
     },
     nameOf: (subject) => people.find(subject)?.name ?? subject,
   });
-  bank.lifeSeconds = accessTokenTtl;
+  statingLifetimes(bank).lifeSeconds = accessTokenTtl;
   const redirectOnly = { login: 'redirect', decoupledEndpoint: undefined, decoupledTokenEndpoint: undefined };
 
   return {

@@ -76,6 +76,11 @@ export function isInterpolation(text: string): boolean {
   return /^\$\{[^}]*\}$/.test(text);
 }
 
+/** True for a URL, also with a variable for its origin, and for an IP address with a port. No password begins like that. */
+export function isAddress(text: string): boolean {
+  return /^(?:[a-z]{2,10}:\/\/|\$\{\w+\}[/:]|[\d.]+:|\[[\da-f:]+\]:)[^@]*$/i.test(text);
+}
+
 /** A problem that omits the name in a failed interpolation, because the name may be part of a secret. */
 export const UNNAMED_PROBLEM =
   'a variable in this value is not set, or a file cannot be read; a literal "${" is written "$${"';

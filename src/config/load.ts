@@ -3,7 +3,14 @@ import type { Problem } from './config-error.ts';
 import type { ConfigIssue } from './diagnostics/issue.ts';
 import { effectiveYaml } from './effective-config.ts';
 import { formatPath, isWithin, type KeyPath } from './diagnostics/key-path.ts';
-import { interpolate, isInterpolation, MALFORMED, UNNAMED_PROBLEM, unreadable } from './interpolation.ts';
+import {
+  interpolate,
+  isAddress,
+  isInterpolation,
+  MALFORMED,
+  UNNAMED_PROBLEM,
+  unreadable,
+} from './interpolation.ts';
 import type { Sources } from './interpolation.ts';
 import { mayBeSecret } from './diagnostics/redacted-value.ts';
 import { readYaml } from './diagnostics/yaml-file.ts';
@@ -126,7 +133,7 @@ function fillIn(
     const result = interpolate(text, sources);
     if (result.interpolated && result.text !== undefined) hidden.add(result.text);
     // SECURITY: a password may contain "${", and the name after it is then a part of the password.
-    const isShown = isInterpolation(text) || !mayBeSecret(path, secretPaths);
+    const isShown = isInterpolation(text) || (isAddress(text) && !mayBeSecret(path, secretPaths));
     const shown = (problem: string) => (isShown || problem === MALFORMED ? problem : UNNAMED_PROBLEM);
     unresolved.push(...result.problems.map((problem) => ({ path, message: shown(problem) })));
     return result.text;

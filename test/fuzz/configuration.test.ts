@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import { ConfigError } from '../../src/config/config-error.ts';
 import { loadConfig, parseConfig } from '../../src/provider/read-config.ts';
 import { extent } from '../../testkit/fuzz.ts';
-import { schemaKeys } from '../unit/config/schema-keys.ts';
+import { place, schemaKeys } from '../unit/config/schema-keys.ts';
 import { gadgets, mutated, wordOf } from './support/mutation.ts';
 
 const SECRET = 'canary-secret-Rf2kZw7QmX5tVn9JbL4y';
@@ -167,16 +167,3 @@ describe('a fuzzed configuration', () => {
     );
   });
 });
-
-/** Sets a value at a path of the schema and creates missing parents; `[]` is the first item of a list. */
-function place(into: unknown, path: readonly string[], value: unknown): void {
-  let node = into;
-  const steps = path.flatMap((key) => (key.endsWith('[]') ? [key.slice(0, -2), '0'] : [key]));
-  for (const [at, key] of steps.entries()) {
-    if (typeof node !== 'object' || node === null) return;
-    if (at === steps.length - 1) return void Reflect.set(node, key, value);
-    const next: unknown = Reflect.get(node, key);
-    if (typeof next !== 'object' || next === null) Reflect.set(node, key, steps[at + 1] === '0' ? [] : {});
-    node = Reflect.get(node, key);
-  }
-}

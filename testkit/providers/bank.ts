@@ -27,8 +27,8 @@ export type Bank = ProviderFake & {
   approvalSeconds: number | undefined;
   /** The sign-ins on another device. */
   readonly approvals: Approvals;
-  /** Changes a successful token response before it is sent. */
-  patch: ((response: Record<string, unknown>) => Record<string, unknown>) | undefined;
+  /** Changes a successful token response for a subject before it is sent. */
+  patch: ((response: Record<string, unknown>, subject: string) => Record<string, unknown>) | undefined;
 };
 
 /** The changes to the default bank. */
@@ -57,7 +57,7 @@ const TOKEN_ENDPOINTS = {
 /**
  * Starts the bank on a free port of 127.0.0.1. It is strict: parameters in its one format, `grant_type` in every token
  * request, PKCE, exact redirect URIs, client credentials by HTTP Basic; or of a public
- * client the `client_id` alone. A refresh token is valid once, at the endpoint
+ * client the `client_id` alone. As its documentation says, a token response has a type and the two tokens, but no lifetime. A refresh token is valid once, at the endpoint
  * that issued it; reuse ends its family. Polling too often gets `slow_down`.
  */
 export async function startBank(clock: () => number = Date.now, options: BankOptions = {}): Promise<Bank> {
@@ -104,11 +104,9 @@ export async function startBank(clock: () => number = Date.now, options: BankOpt
     const response = {
       token_type: 'BEARER',
       access_token: accessToken,
-      expires_in: bank.lifeSeconds,
       refresh_token: refreshToken,
-      user_id: `customer-${subject}`,
     };
-    return { status: 200, body: bank.patch?.(response) ?? response };
+    return { status: 200, body: bank.patch?.(response, subject) ?? response };
   };
 
   const authorize = (query: URLSearchParams, subject: string): EndpointResponse => {
@@ -239,5 +237,11 @@ export async function startBank(clock: () => number = Date.now, options: BankOpt
     start: server.start,
     close: server.stop,
   };
+  return bank;
+}
+
+/** Lets a bank state the lifetime of its access tokens, as RFC 6749 recommends and its documentation does not promise. */
+export function statingLifetimes(bank: Bank): Bank {
+  bank.patch = (response) => ({ ...response, expires_in: bank.lifeSeconds });
   return bank;
 }

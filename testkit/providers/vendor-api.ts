@@ -5,6 +5,7 @@ import {
   Refusal,
   startEndpointServer,
 } from './endpoint-server.ts';
+import type { UserAgent } from '../user-agent/user-agent.ts';
 import type { ProviderFake } from './provider-fake.ts';
 import { readyProvider } from './ready-configuration.ts';
 import { createCanaryMint, createFakeTokenIssuer, type Mint, type TokenPair } from './fake-token-issuer.ts';
@@ -127,4 +128,12 @@ export async function startVendorApi(
     close: server.stop,
   };
   return vendor;
+}
+
+/** Signs alice in at the gateway. */
+export async function signInWithPassword(agent: UserAgent): Promise<void> {
+  const headers = { 'content-type': 'application/json' };
+  const body = JSON.stringify({ username: 'alice', password: ACCOUNTS['alice'] });
+  const response = await agent.fetch('/auth/login', { method: 'POST', headers, body });
+  if (response.status !== 204) throw new Error(`the sign-in failed: ${response.status} ${response.text()}`);
 }

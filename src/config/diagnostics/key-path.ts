@@ -11,13 +11,17 @@ export function formatPath(path: KeyPath): string {
   return path.reduce<string>((text, key) => {
     if (typeof key === 'number') return `${text}[${key}]`;
     const name = String(key);
-    if (!/^[A-Za-z_][\w-]*$/.test(name)) return `${text}[${quoteKey(name)}]`;
+    if (!isName(name) || name.includes('.')) return `${text}[${quoteKey(name)}]`;
     return text === '' ? name : `${text}.${name}`;
   }, '');
 }
 
-/** Quotes a key; a key with characters other than letters, digits, dots and hyphens is not shown. */
+/** Quotes a key. SECURITY: braces, or a colon without its space, turn a secret into a key; only a plain name is shown. */
 export function quoteKey(key: string): string {
-  // SECURITY: a colon without its space turns `clientSecret:hunter2` into a key that holds the secret.
-  return /^[\w.-]+$/.test(key) ? `"${key}"` : '"…"';
+  return isName(key) ? `"${key}"` : '"…"';
+}
+
+/** True for at most three words of letters, as every declared key is and most headers are; a passphrase is longer. */
+function isName(key: string): boolean {
+  return key.length <= 40 && /^[A-Za-z]+(?:[-_.][A-Za-z]+){0,2}$/.test(key);
 }

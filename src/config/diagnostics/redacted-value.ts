@@ -6,11 +6,11 @@ export type Redaction = {
   readonly secretPaths: readonly (readonly string[])[];
   /** Texts that may be secrets wherever they occur, such as every result of an interpolation. */
   readonly hidden: ReadonlySet<string>;
+  /** The words among which the schema lets users choose. */
+  readonly words: ReadonlySet<string>;
 };
 
-const longestShown = 80;
-
-/** Describes the value at a path of the configuration without showing a secret. */
+/** Describes the value at a path of the configuration without showing a secret, not even a misplaced one. */
 export function describeRedacted(path: KeyPath, value: unknown, redaction: Redaction): string {
   if (value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
@@ -26,12 +26,14 @@ export function describeRedacted(path: KeyPath, value: unknown, redaction: Redac
   return typeof value === 'object' ? 'a mapping' : `a ${typeof value}`;
 }
 
-/** True for a short text that cannot be a secret. */
-function mayBeShown(path: KeyPath, text: string, { secretPaths, hidden }: Redaction): boolean {
-  // SECURITY: the text before an `@` or after a `?` or `#` of a URL may be a credential.
-  return (
-    !mayBeSecret(path, secretPaths) && !hidden.has(text) && text.length <= longestShown && !/[@?#]/.test(text)
-  );
+/** A small number, a duration, a size or a share. */
+const QUANTITY = /^-?\d{1,5}(?:\.\d{1,2})?(?:ms|[smhd]|[kmg]?b|%)?$/i;
+
+/** True for a text that no one uses as a secret, at a path where no secret belongs. */
+function mayBeShown(path: KeyPath, text: string, { secretPaths, hidden, words }: Redaction): boolean {
+  // SECURITY: a secret can be written at any key by mistake, so that only the form of the text tells.
+  const isHarmless = words.has(text) || /^(?:true|false)$/.test(text) || QUANTITY.test(text);
+  return isHarmless && !mayBeSecret(path, secretPaths) && !hidden.has(text);
 }
 
 /** True at or inside the path of a secret, and on the way to one, since a secret may be misplaced there. */

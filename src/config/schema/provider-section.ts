@@ -44,8 +44,6 @@ export type ProviderSchema = z.ZodType<
 export type NamedSigningKey = SigningKey & {
   /** Its place in the configuration, such as `keys[0]`. */
   readonly path: string;
-  /** The place with the key's identifier, if the configuration has one: `keys[0] (key-1)`. */
-  readonly name: string;
 };
 
 /** The keys of the configuration outside of `provider` that its rules need. */

@@ -88,9 +88,7 @@ function firstSigningKey(keys: Config['keys']): NamedSigningKey | undefined {
   const index = keys.findIndex(({ use }) => use === 'sig');
   const found = keys[index];
   if (found === undefined) return undefined;
-  const { key, keyId = key.id } = found;
-  const path = `keys[${index}]`;
-  return { ...key, path, name: keyId === undefined ? path : `${path} (${keyId})` };
+  return { ...found.key, path: `keys[${index}]` };
 }
 
 /** FAPI 2.0 allows no plain http, whatever the host. Its rules inside of `provider` are the provider's own. */

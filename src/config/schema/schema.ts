@@ -14,6 +14,8 @@ export type ConfigSchema = {
   readonly keys: readonly DeclaredKey[];
   /** The paths of values that no message may show; `*` stands for any index. */
   readonly secretPaths: readonly DeclaredKey['path'][];
+  /** The words among which keys let users choose. */
+  readonly words: ReadonlySet<string>;
 };
 
 /**
@@ -36,7 +38,10 @@ export function createConfigSchema(kinds: ProviderSectionKinds): ConfigSchema {
   const secretPaths = keys
     .filter((key) => key.schema['secret'] === true || key.schema['misplacedSecret'] === true)
     .map(({ path }) => path);
-  return { schema, keys, secretPaths };
+  const words = new Set(
+    keys.flatMap((key) => (key.schema.enum ?? []).filter((word) => typeof word === 'string')),
+  );
+  return { schema, keys, secretPaths, words };
 }
 
 /** One API and how its requests are forwarded. */

@@ -34,6 +34,6 @@ function readPage(file: string): string | { problem: string } {
   try {
     return readBoundedFile(file, MAX_BYTES);
   } catch (error) {
-    return { problem: `the file ${JSON.stringify(file)} ${unreadable(error, MAX_BYTES)}` };
+    return { problem: `the file ${unreadable(error, MAX_BYTES)}` };
   }
 }

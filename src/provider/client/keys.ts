@@ -49,9 +49,15 @@ export const authorizationParamsKey = z
     secret: true,
   });
 
+/** Text that can be sent in a header field or form: a NUL or a second line break comes from a wrong file. */
+const printable = (what: string) => {
+  const expected = `expected ${what}, without control characters`;
+  return text(expected).refine((value) => !/\p{Cc}/u.test(value), expected);
+};
+
 /** How the gateway proves to a token server that it is the client. {@link clientCredentialRules} go with them. */
 export const clientKeys = {
-  clientId: text('expected the client identifier issued by the provider').meta({
+  clientId: printable('the client identifier issued by the provider').meta({
     description: 'The client identifier registered at the provider.',
     example: 'web',
   }),
@@ -68,7 +74,7 @@ export const clientKeys = {
       description:
         'How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`, `private_key_jwt`, with the client certificate of `provider.tls` by `tls_client_auth` or `self_signed_tls_client_auth`, or `none` for a public client, which PKCE alone protects.',
     }),
-  clientSecret: text('expected the client secret').exactOptional().meta({
+  clientSecret: printable('the client secret').exactOptional().meta({
     description: 'The client secret. `client_secret_basic` and `client_secret_post` require it.',
     details: 'In production, take it from a file: `${file:/run/secrets/client}`.',
     example: '${CLIENT_SECRET}',
@@ -151,7 +157,7 @@ function* assertionRules(
   { signingKey }: OtherKeys,
 ): Iterable<ConfigIssue> {
   const ownPath = 'provider.privateKey';
-  const key = own === undefined ? signingKey : { ...own, path: ownPath, name: ownPath };
+  const key = own === undefined ? signingKey : { ...own, path: ownPath };
   if (key === 'invalid') return;
   if (key === undefined) {
     const message = 'missing or empty; provider.clientAuthentication private_key_jwt requires it, or keys';
@@ -161,7 +167,7 @@ function* assertionRules(
   if (own === undefined && isValid('keyId') && keyId !== undefined)
     yield { path: ['keyId'], message: `provider.privateKey is not set; use ${key.path}.keyId` };
   if (isValid('signingAlg') && signingAlg !== undefined && !key.algorithms.includes(signingAlg)) {
-    const message = `expected one of ${key.algorithms.join(', ')}, which ${key.name} can sign`;
+    const message = `expected one of ${key.algorithms.join(', ')}, which ${key.path} can sign`;
     yield { path: ['signingAlg'], message };
   }
 }

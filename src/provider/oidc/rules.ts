@@ -31,7 +31,7 @@ function* requestObjectRules(
   if (key === 'invalid') return;
   if (key === undefined) yield { path: ['requestObject'], message: 'needs a key that signs: set keys' };
   else if (!key.algorithms.includes(signingAlg)) {
-    const message = `expected one of ${key.algorithms.join(', ')}, which ${key.name} can sign`;
+    const message = `expected one of ${key.algorithms.join(', ')}, which ${key.path} can sign`;
     yield { path: ['requestObject', 'signingAlg'], message };
   }
 }

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { startBank, type Bank } from '../../../testkit/providers/bank.ts';
+import { startBank, statingLifetimes, type Bank } from '../../../testkit/providers/bank.ts';
 import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
 import { describeProvider } from '../../../testkit/providers/suite.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 const habits = {
   lifeMs: 300_000,
@@ -12,25 +13,23 @@ const habits = {
   revokes: true,
 } as const;
 
-describeProvider({ ...habits, name: 'a bank, by redirect', open: startBank });
-
 let bank: Bank;
-describeProvider({
-  ...habits,
-  name: 'a bank, on another device',
-  open: async (clock) => (bank = await startBank(clock)),
-  signIn: async (agent) => {
-    bank.approvals.intervalSeconds = 0.05;
-    const headers = { 'content-type': 'application/json' };
-    const body = JSON.stringify({ login_hint: 'alice' });
-    const begun = await agent.fetch('/auth/decoupled', { method: 'POST', headers, body });
-    if (begun.status !== 202) throw new Error(`the sign-in did not begin: ${begun.status} ${begun.text()}`);
-    for (const approval of bank.approvals.all) approval.state = 'approved';
-    await sleep(60);
-    const response = await agent.fetch('/auth/decoupled');
-    if (response.status !== 200) throw new Error(`the sign-in failed: ${response.status} ${response.text()}`);
-  },
-});
+/** The user approves the sign-in on another device at once. */
+async function signInOnOtherDevice(agent: UserAgent): Promise<void> {
+  bank.approvals.intervalSeconds = 0.05;
+  const headers = { 'content-type': 'application/json' };
+  const body = JSON.stringify({ login_hint: 'alice' });
+  const begun = await agent.fetch('/auth/decoupled', { method: 'POST', headers, body });
+  if (begun.status !== 202) throw new Error(`the sign-in did not begin: ${begun.status} ${begun.text()}`);
+  for (const approval of bank.approvals.all) approval.state = 'approved';
+  await sleep(60);
+  const response = await agent.fetch('/auth/decoupled');
+  if (response.status !== 200) throw new Error(`the sign-in failed: ${response.status} ${response.text()}`);
+}
+
+const open = async (clock: () => number) => (bank = statingLifetimes(await startBank(clock)));
+describeProvider({ ...habits, name: 'a bank, by redirect', open });
+describeProvider({ ...habits, name: 'a bank, on another device', open, signIn: signInOnOtherDevice });
 
 describeProvider({
   ...habits,
@@ -38,6 +37,11 @@ describeProvider({
   open: async (clock) => {
     const server = await startBank(clock);
     server.format = 'form';
+    server.patch = (response, subject) => ({
+      ...response,
+      expires_in: server.lifeSeconds,
+      user_id: `customer-${subject}`,
+    });
     const { register } = server;
     return Object.assign(server, {
       register(baseUrl: string) {
@@ -54,26 +58,28 @@ describeProvider({
   },
 });
 
-it('a bank works with token responses that contain only the type, the access token and the refresh token', async () => {
-  const fixture = await openProviderFixture({
-    open: async (clock) => {
-      const server = await startBank(clock);
-      server.patch = ({ token_type, access_token, refresh_token }) => ({
-        token_type,
-        access_token,
-        refresh_token,
-      });
-      return server;
-    },
-  });
-  try {
-    await fixture.signIn();
-    for (let round = 0; round < 3; round += 1) {
-      expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
-      fixture.advance(301_000);
+it.each([
+  ['by redirect', (agent: UserAgent) => agent.signIn()],
+  ['on another device', signInOnOtherDevice],
+])(
+  'a bank works %s with token responses that contain only the type, the access token and the refresh token',
+  async (_how, signIn) => {
+    const fixture = await openProviderFixture({
+      open: async (clock) => (bank = await startBank(clock)),
+      signIn: async (agent) => void (await signIn(agent)),
+    });
+    const responses: unknown[] = [];
+    bank.patch = (response) => (responses.push(Object.keys(response)), response);
+    try {
+      await fixture.signIn();
+      for (let round = 0; round < 3; round += 1) {
+        expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
+        fixture.advance(301_000);
+      }
+      expect(fixture.spent()).toEqual([1, 1, 0]);
+      expect(responses).toEqual(Array(3).fill(['token_type', 'access_token', 'refresh_token']));
+    } finally {
+      await fixture.close();
     }
-    expect(fixture.spent()).toEqual([1, 1, 0]);
-  } finally {
-    await fixture.close();
-  }
-});
+  },
+);

@@ -105,7 +105,7 @@ routes:
 `;
     expect(report(text)).toEqual([
       expect.stringMatching(
-        /^config\.yaml:1 {2}baseUrl: expected an http\(s\) origin.*, got "ftp:\/\/app\.example\.com"$/,
+        /^config\.yaml:1 {2}baseUrl: expected an http\(s\) origin.*, got a string of 21 characters$/,
       ),
       'config.yaml:2  sesion: unknown key "sesion"; did you mean "session"?',
       'config.yaml:5  provider.issuer: the environment variable ISSUER is not set',
@@ -120,7 +120,7 @@ routes:
       'config.yaml:15  session.idleTimeout: expected no longer than session.absoluteTimeout, got "13h"',
       expect.stringMatching(/^config\.yaml:19 {2}routes\[0\]\.upstream: expected https/),
       expect.stringMatching(
-        /^config\.yaml:21 {2}routes\[0\]\.timeout\.connect: expected a duration .*, got "fast"$/,
+        /^config\.yaml:21 {2}routes\[0\]\.timeout\.connect: expected a duration .*, got a string of 4 characters$/,
       ),
       expect.stringMatching(
         /^config\.yaml:23 {2}routes\[1\]\.path: expected a unique path; routes\[0\] has the same/,

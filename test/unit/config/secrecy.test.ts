@@ -102,21 +102,29 @@ routes:
 
 describe('an invalid value in an error message', () => {
   const redacted = (value: unknown, ...path: (string | number)[]) =>
-    describeRedacted(path, value, { secretPaths: [['session', 'secrets']], hidden: new Set(['hidden']) });
+    describeRedacted(path, value, {
+      secretPaths: [['session', 'secrets']],
+      hidden: new Set(['hidden', '4711']),
+      words: new Set(['hidden', 'private_key_jwt']),
+    });
 
-  it('error messages show a value where no secret can be', () => {
-    expect(redacted('ftp://x', 'baseUrl')).toBe('"ftp://x"');
+  it('error messages show a value that cannot be a secret', () => {
     expect(redacted(7, 'listen')).toBe('7');
+    expect(redacted(1.5, 'listen')).toBe('1.5');
     expect(redacted(true, 'listen')).toBe('true');
-    expect(redacted('a\u001b[31m\n', 'listen')).toBe('"a\\u001b[31m\\n"');
+    expect(redacted('13h', 'session', 'idleTimeout')).toBe('"13h"');
+    expect(redacted('64kb', 'listen')).toBe('"64kb"');
+    expect(redacted('private_key_jwt', 'listen')).toBe('"private_key_jwt"');
   });
 
   it('error messages describe a value that is long, structured or possibly secret', () => {
     expect(redacted(null, 'baseUrl')).toBe('nothing');
     expect(redacted(['a'], 'baseUrl')).toBe('a list');
     expect(redacted({ a: 1 }, 'baseUrl')).toBe('a mapping');
-    expect(redacted('x'.repeat(81), 'baseUrl')).toBe('a string of 81 characters');
+    expect(redacted('hunter2', 'baseUrl')).toBe('a string of 7 characters');
+    expect(redacted(70_312_946, 'baseUrl')).toBe('a number');
     expect(redacted('hidden', 'baseUrl')).toBe('a string of 6 characters');
+    expect(redacted('4711', 'baseUrl')).toBe('a string of 4 characters');
     expect(redacted(7, 'session', 'secrets', 0)).toBe('a number');
     expect(redacted(7n, 'baseUrl')).toBe('a bigint');
   });

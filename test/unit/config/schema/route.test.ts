@@ -83,7 +83,7 @@ describe('a route', () => {
   it('a route rejects a path that another route has', () => {
     const routes = [route, { ...route, path: '/other' }, route];
     expect(problemsWith({ routes })).toEqual([
-      'routes[2].path: expected a unique path; routes[0] has the same, got "/api"',
+      'routes[2].path: expected a unique path; routes[0] has the same, got a string of 4 characters',
     ]);
   });
 
@@ -91,7 +91,7 @@ describe('a route', () => {
     'a route rejects the path %s beside /api, which an upstream may treat as the same path',
     (path) => {
       expect(problemsWith({ routes: [route, { ...route, path }] })).toEqual([
-        `routes[1].path: expected a unique path; routes[0] has one that differs only in letter case, or in trailing dots, got "${path}"`,
+        `routes[1].path: expected a unique path; routes[0] has one that differs only in letter case, or in trailing dots, got a string of ${path.length} characters`,
       ]);
     },
   );
@@ -157,7 +157,7 @@ describe('a route', () => {
 
   it.each(['get', 'CONNECT', 'TRACE', 'GET POST', ''])('a route rejects the method %o', (method) => {
     expect(routeProblems({ methods: ['GET', method] })).toEqual([
-      `methods[1]: expected a method in upper case, other than CONNECT and TRACE, got "${method}"`,
+      `methods[1]: expected a method in upper case, other than CONNECT and TRACE, got a string of ${method.length} characters`,
     ]);
   });
 
@@ -180,9 +180,9 @@ describe('a route', () => {
         cookies: { toUpstream: ['coatcheck'], fromUpstream: ['__Host-Http-coatcheck', 'a b'] },
       }),
     ).toEqual([
-      'cookies.toUpstream[0]: expected a cookie other than the gateway\'s own, got "coatcheck"',
-      'cookies.fromUpstream[0]: expected a cookie other than the gateway\'s own, got "__Host-Http-coatcheck"',
-      'cookies.fromUpstream[1]: expected a cookie name (RFC 6265 section 4.1.1), got "a b"',
+      "cookies.toUpstream[0]: expected a cookie other than the gateway's own, got a string of 9 characters",
+      "cookies.fromUpstream[0]: expected a cookie other than the gateway's own, got a string of 21 characters",
+      'cookies.fromUpstream[1]: expected a cookie name (RFC 6265 section 4.1.1), got a string of 3 characters',
     ]);
   });
 });

@@ -47,7 +47,7 @@ describe('rules between keys', () => {
   it('rules between keys reject one address for both listeners, unless the system chooses the ports', () => {
     const admin = { listen: '127.0.0.1:3000' };
     expect(problemsWith({ listen: '127.0.0.1:3000', admin })).toEqual([
-      'admin.listen: expected an address that differs from listen, got "127.0.0.1:3000"',
+      'admin.listen: expected an address that differs from listen, got a string of 14 characters',
     ]);
     expect(() =>
       parseConfig({ ...minimal, listen: '127.0.0.1:0', admin: { listen: '127.0.0.1:0' } }),

@@ -167,7 +167,7 @@ describe('the configuration', () => {
 
   it.each(['verbose', 'silent', 'INFO'])('rejects the log level %s', (level) => {
     expect(problemsWith({ log: { level } })).toEqual([
-      `log.level: expected one of trace, debug, info, warn, error, fatal, got "${level}"`,
+      `log.level: expected one of trace, debug, info, warn, error, fatal, got a string of ${level.length} characters`,
     ]);
   });
 

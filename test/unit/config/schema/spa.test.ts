@@ -20,9 +20,11 @@ describe('spa', () => {
   );
 
   it('spa rejects an empty directory and a development server with a path', () => {
-    expect(problemsWith({ spa: { directory: '' } })).toEqual(['spa.directory: expected a directory, got ""']);
+    expect(problemsWith({ spa: { directory: '' } })).toEqual([
+      'spa.directory: expected a directory, got a string of 0 characters',
+    ]);
     expect(problemsWith({ spa: { devServer: 'http://127.0.0.1:5173/app' } })).toEqual([
-      'spa.devServer: expected the origin of the development server, such as http://127.0.0.1:5173, got "http://127.0.0.1:5173/app"',
+      'spa.devServer: expected the origin of the development server, such as http://127.0.0.1:5173, got a string of 25 characters',
     ]);
   });
 });
