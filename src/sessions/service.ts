@@ -128,6 +128,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     },
 
     async start(signIn, { beganAtMs = signIn.sentAtMs, replaces = [], stepUp } = {}) {
+      const predecessors = [...replaces];
       const now = clock();
       const absoluteExpiresAtMs = Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims));
       const { key, keyId, setCookie } = await tickets.issue(absoluteExpiresAtMs - now);
@@ -148,7 +149,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       };
       if (sessionEndsAtMs(data) <= now)
         throw loginRefused('the provider reports that the session has already ended ("session_expiry")');
-      await store.create(key, data, now + idleTimeout);
+      await store.create(key, data, now + idleTimeout, predecessors);
       // SECURITY: checked once the index lists the session, and before the browser has its ticket.
       if (await bySubject.isSignInRefused(data, beganAtMs)) {
         await store.remove(key);
@@ -159,7 +160,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       metrics.sessionUsed(Infinity);
       log.info({ session: key }, 'session started');
       const replaced = new Set<string>();
-      for (const earlierKey of replaces)
+      for (const earlierKey of predecessors)
         if (await ending.replaceWith(data, earlierKey)) replaced.add(earlierKey);
       // SECURITY: a sign-out, or the step-up of another tab, came first.
       if (stepUp !== undefined && !replaced.has(stepUp.from)) {
