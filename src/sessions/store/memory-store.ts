@@ -67,6 +67,7 @@ export function createMemoryStore(deps: {
       const record = getLive(key);
       return record && sessionView(record, deps.claimSelection?.names());
     },
+    isUnreadable: () => false,
     async create(key, data, idleExpiresAtMs, predecessors = []) {
       const predecessor = predecessors.find(
         (earlier) => getLive(earlier)?.data.tokens.refreshToken === data.tokens.refreshToken,

@@ -38,6 +38,8 @@ export type SessionStore = {
   loadForRefresh(key: string): Promise<SessionRecord | undefined>;
   /** Loads what requests need. Reuses the data of `known`, an earlier result, if the record has not changed. */
   loadView(key: string, known?: SessionView): Promise<SessionView | undefined>;
+  /** True if the record of a session could not be opened, which the store has reported. */
+  isUnreadable(key: string): boolean;
   /**
    * Creates a session in the current generation. The index lists it before it can be loaded. The count of unanswered sendings
    * passes to it from a session among `predecessors` that has the same refresh token.

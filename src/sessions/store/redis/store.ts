@@ -179,6 +179,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
       return fields && records.openView(key, fields, known);
     },
 
+    isUnreadable: records.isUnreadable,
     async create(key, data, idleExpiresAtMs, predecessors = []) {
       if (!isSubscribed()) await generation.refresh();
       await generation.ensureStored();
