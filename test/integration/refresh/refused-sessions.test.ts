@@ -90,10 +90,20 @@ describe('a session whose refresh token the provider rejects with a 400 of no kn
       expect((await call(gateway.browser({ like: bob, at }))).status).toBe(200);
       refuse('invalid_request');
       codes.push(Object((await call(gateway.browser({ like: gateway.agent, at }))).json()).code);
-      // The pause holds in the other processes as well.
-      if (round === 0) expect((await call(gateway.agent)).status).toBe(503);
     }
     expect(codes).toEqual(['provider_unavailable', 'provider_unavailable', 'session_expired']);
+  });
+
+  it('is not retried for a minute by another process either', async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.close());
+    gateway = await openTestGatewayForTest({ store: redis.url });
+    await gateway.agent.signIn();
+    const elsewhere = gateway.browser({ like: gateway.agent, at: await gateway.replica() });
+    gateway.advance(LIFE);
+    refuse('invalid_request');
+    for (const agent of [gateway.agent, elsewhere]) expect((await call(agent)).status).toBe(503);
+    expect(refreshes()).toBe(1);
   });
 
   it('is kept when a refresh succeeds between the rejections, however many they are', async () => {

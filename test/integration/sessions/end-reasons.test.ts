@@ -2,7 +2,6 @@ import { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { EndReason } from '../../../src/sessions/end-reason.ts';
 import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
-import { SESSION_SECRET } from '../../../testkit/gateway/gateway-config.ts';
 import { openTestGatewayForEachTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
@@ -13,6 +12,7 @@ const SECOND = 1_000;
 const HOUR = 3_600_000;
 /** The lifetime of the access tokens: less than a session stays in the read cache. */
 const LIFE = 2 * SECOND;
+const OTHER_SECRET = 'canary-session-secret-Hd5wNc8XqJ4vPz7T';
 const ADMIN_TOKEN = 'canary-admin-token-Xq7mVt2RkLp9WzN4Hb6c';
 
 let redis: RedisServer;
@@ -169,8 +169,7 @@ const endings: Record<Reason, Record<string, Ending>> = {
   },
   secret_removed: {
     'after a reload': {
-      end: () =>
-        testGateway.gateway.reload({ session: { secrets: [[...SESSION_SECRET].toReversed().join('')] } }),
+      end: () => testGateway.gateway.reload({ session: { secrets: [OTHER_SECRET] } }),
     },
   },
   admin: {
