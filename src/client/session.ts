@@ -14,9 +14,12 @@ export interface SignedIn<Claims = Record<string, unknown>> {
   claims: Claims;
   /** The session's public identifier, as in the session list. It grants no access. */
   sessionId: string;
-  /** Seconds until the session ends, however much it is used; a refresh of its tokens may move that end. */
+  /**
+   * Seconds until the session ends, however much it is used: at its absolute limit, or at an earlier limit of the provider,
+   * which a refresh of its tokens may move. Without a refresh token, it can end with its access token.
+   */
   expiresIn: number;
-  /** Seconds until the session ends after inactivity. */
+  /** Seconds until the session ends after inactivity; never more than `expiresIn`. */
   idleExpiresIn: number;
   loginUrl: string;
   /** A `POST` to this path ends the session. */

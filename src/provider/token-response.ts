@@ -49,7 +49,8 @@ const DETACHED_TOKENS = 'coatcheck_detached_tokens';
  * or its ID token, and so would lose a rotated refresh token. Returns any other text unchanged.
  */
 export function detachTokens(text: string, status: number): string {
-  const json = status === 200 ? parseObject(text) : undefined;
+  const isSuccess = status >= 200 && status < 300;
+  const json = isSuccess ? parseObject(text) : undefined;
   if (json === undefined || !('access_token' in json || 'refresh_token' in json)) return text;
   return JSON.stringify({ access_token: 'detached', token_type: 'bearer', [DETACHED_TOKENS]: json });
 }

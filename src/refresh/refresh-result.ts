@@ -87,7 +87,7 @@ export function createFailureSettlement(deps: {
   sessions: Sessions;
   suppression: Pick<
     RefreshSuppression,
-    'notGranted' | 'refusedByProvider' | 'pauseAfterUnexpected' | 'pause'
+    'notGranted' | 'refusedByProvider' | 'isRefusedForGood' | 'pauseAfterUnexpected' | 'pause'
   >;
   log: Logger;
   audit: Audit;
@@ -130,12 +130,13 @@ export function createFailureSettlement(deps: {
       suppression.notGranted(record.key, audience);
       return unavailableFor(notGranted(audience, cause));
     }
-    if (suppression.refusedByProvider(record.key) === 'ended' && !isVendorStatus(error)) {
+    if (!isVendorStatus(error) && suppression.isRefusedForGood(record.data)) {
       log.warn({ error, err: cause }, 'the provider keeps refusing the refresh token; ending the session');
       recordRejection(record, 'session_ended');
       await sessions.end(record.key, 'refresh_rejected');
       return expired('rejected');
     }
+    await suppression.refusedByProvider(record);
     recordRejection(record, 'session_kept');
     log.warn(
       { session: record.key, error, err: cause },

@@ -3,7 +3,7 @@ import { createBoundedMap } from '../concurrency/bounded-map.ts';
 import { createSlidingWindow } from '../concurrency/sliding-window.ts';
 import type { Locks } from '../redis/lock/locks.ts';
 import type { Sessions } from '../sessions/service.ts';
-import type { SessionData, SessionView } from '../sessions/session.ts';
+import type { SessionData, SessionRecord, SessionView } from '../sessions/session.ts';
 import type { Audience } from '../tokens/audience.ts';
 import { refreshKey, type Credential } from './credential.ts';
 
@@ -25,12 +25,17 @@ export type RefreshSuppression = {
   /** True for a minute after that, because the user may grant it later. */
   wasNotGranted(key: string, audience: Audience): boolean;
   /**
-   * Remembers that the provider rejected the refresh token of one session with an error that names no reason. `ended` when it
-   * has done so several times, a minute apart, while it served others: the token is invalid, whatever the error says.
+   * Counts, in the session's record, that the provider rejected its refresh token with an error that names no reason. Its lock
+   * must be held.
    */
-  refusedByProvider(key: string): 'suppressed' | 'ended';
+  refusedByProvider(record: SessionRecord): Promise<void>;
+  /**
+   * True if the provider has now rejected the refresh token several times, a minute apart, in whatever process, while it
+   * served others: the token is invalid, whatever the error says.
+   */
+  isRefusedForGood(data: SessionData): boolean;
   /** How long to wait before the next refresh of a session after such a rejection, in milliseconds; 0 if there was none. */
-  refusedForMs(key: string): number;
+  refusedForMs(data: SessionData): number;
   /**
    * Pauses the refreshes of one session and audience after a response that is not one of OAuth, longer with each in a row.
    * Returns the pause in milliseconds. It bounds what one session may send, and takes nothing from others.
@@ -40,7 +45,7 @@ export type RefreshSuppression = {
   pause(session: SessionKey, audience: Audience, ms: number): void;
   /** The rest of such a pause, in milliseconds; 0 if there is none. */
   pausedForMs(session: SessionKey, audience: Audience): number;
-  /** Records that the provider has served a refresh of a session, whose earlier rejections and pauses no longer count. */
+  /** Records that the provider has served a refresh of a session, whose pauses no longer count. */
   providerServed(session: SessionKey, audience: Audience): void;
 };
 
@@ -55,7 +60,7 @@ const REFUSALS_UNTIL_ENDED = 3;
 const REJECTIONS_PER_MINUTE = 3;
 /** The pauses of one session and audience after responses that are not of OAuth. */
 const UNEXPECTED_PAUSES: BackoffRange = { firstMs: 5_000, longestMs: 60_000 };
-/** How many rejections of upstreams, and of the provider, a process remembers. */
+/** How many rejections of upstreams, and pauses, a process remembers. */
 const MAX_ENTRIES = 10_000;
 /** The maximum size of the rejected tokens that a process remembers, in bytes. */
 const MAX_TOKEN_BYTES = 16 * 1024 * 1024;
@@ -76,9 +81,6 @@ export function createRefreshSuppression(deps: {
   const notGrantedAtMs = createBoundedMap<string, number>({
     maxEntries: MAX_ENTRIES,
     isExpired: (atMs) => atMs <= clock() - NOT_GRANTED_MS,
-  });
-  const refusals = createBoundedMap<string, { count: number; firstAtMs: number; lastAtMs: number }>({
-    maxEntries: MAX_ENTRIES,
   });
   const pauses = createBoundedMap<string, { count: number; untilMs: number }>({ maxEntries: MAX_ENTRIES });
   let servedAtMs = -Infinity;
@@ -113,25 +115,18 @@ export function createRefreshSuppression(deps: {
       rejectedTokens.get(routeKey(credential, route)) === credential.accessToken,
     recentRejections,
     isExhausted: (recent) => recent.length >= REJECTIONS_PER_MINUTE,
-    refusedByProvider(key) {
-      const nowMs = clock();
-      const known = refusals.get(key);
-      const refusal = {
-        count: (known?.count ?? 0) + 1,
-        firstAtMs: known?.firstAtMs ?? nowMs,
-        lastAtMs: nowMs,
-      };
-      if (refusal.count >= REFUSALS_UNTIL_ENDED && servedAtMs > refusal.firstAtMs) {
-        refusals.delete(key);
-        return 'ended';
-      }
-      refusals.set(key, refusal);
-      return 'suppressed';
+    async refusedByProvider(record) {
+      const lastAtMs = clock();
+      const { count, firstAtMs } = record.data.refusals ?? { count: 0, firstAtMs: lastAtMs };
+      await sessions.update(record, {
+        ...record.data,
+        refusals: { count: count + 1, firstAtMs, lastAtMs },
+      });
     },
-    refusedForMs(key) {
-      const refusal = refusals.get(key);
-      return refusal === undefined ? 0 : Math.max(0, refusal.lastAtMs + REFUSED_MS - clock());
-    },
+    isRefusedForGood: ({ refusals }) =>
+      refusals !== undefined && refusals.count + 1 >= REFUSALS_UNTIL_ENDED && servedAtMs > refusals.firstAtMs,
+    refusedForMs: ({ refusals }) =>
+      refusals === undefined ? 0 : Math.max(0, refusals.lastAtMs + REFUSED_MS - clock()),
     pauseAfterUnexpected(session, audience) {
       const key = refreshKey(session, audience);
       const count = (pauses.get(key)?.count ?? 0) + 1;
@@ -147,8 +142,6 @@ export function createRefreshSuppression(deps: {
       Math.max(0, (pauses.get(refreshKey(session, audience))?.untilMs ?? -Infinity) - clock()),
     providerServed(session, audience) {
       servedAtMs = clock();
-      // The refresh token is valid: what the provider refused before was no verdict on it.
-      refusals.delete(session.key);
       pauses.delete(refreshKey(session, audience));
     },
     notGranted: (key, audience) => notGrantedAtMs.set(audienceKey(key, audience), clock()),

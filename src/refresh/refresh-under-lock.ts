@@ -53,7 +53,7 @@ export function createRefreshUnderLock(deps: {
   ): RefreshResult | undefined => {
     if (cause === 'rejected' && suppression.isExhausted(suppression.recentRejections(record.data)))
       return throttledBy('suppression', 'The API keeps rejecting refreshed tokens.', 1_000);
-    const refusedForMs = suppression.refusedForMs(record.key);
+    const refusedForMs = suppression.refusedForMs(record.data);
     if (refusedForMs > 0 && audience.id === '')
       return throttledBy('suppression', 'The identity provider refuses to refresh the token.', refusedForMs);
     const pausedForMs = suppression.pausedForMs(record, audience);

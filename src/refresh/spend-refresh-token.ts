@@ -101,6 +101,8 @@ export function createSpendRefreshToken(deps: {
     const isFirst = data.tokens.access[audience.id] === undefined;
     return {
       refusedAtMs: suppression.recentRejections(data),
+      // The refresh token is valid: what the provider refused before was no verdict on it.
+      refusals: undefined,
       renewals: isFirst ? refreshLimit.renewals(data) : refreshLimit.renewalsWith(data, audience, sentAtMs),
     };
   };
@@ -157,8 +159,7 @@ export function createSpendRefreshToken(deps: {
         if (!isUsable) return { result: unusableToken(), saved: written.saved, lockOutcome: 'failed' };
         return { result: refreshed(sessions.viewOf(written.record), 'refreshed'), saved: written.saved };
       case 'gone':
-        // Signed out meanwhile: the session stays ended, and its new tokens are revoked.
-        sessions.revoke(tokens.refreshToken);
+        // Signed out meanwhile: the session stays ended.
         return { result: expired('failed') };
       case 'conflict': {
         const current = await sessions.loadByKey(key);

@@ -9,6 +9,7 @@ import type { ClaimSelection } from './store/claim-selection.ts';
 import { createSessionsBySubject, type SessionsBySubject } from './by-subject.ts';
 import { createSessionEnding, type SessionEnding } from './lifecycle/ending.ts';
 import { createSessionLookup, type SessionLookup } from './lifecycle/lookup.ts';
+import { createUnannouncedEnds } from './lifecycle/unannounced-ends.ts';
 import type { ReadCache } from './read-cache.ts';
 import type { Revocations } from './revocation/revocation.ts';
 import {
@@ -58,7 +59,10 @@ export type Sessions = SessionLookup &
      * one began. The caller revokes the refresh token if this throws.
      */
     start(signIn: SignIn, origin?: SignInOrigin): Promise<{ key: string; setCookie: string }>;
-    /** Writes new tokens, unless another writer has changed or ended the session since `old` was loaded. */
+    /**
+     * Writes new tokens, unless another writer has changed or ended the session since `old` was loaded. Revokes the refresh
+     * token of an ended session.
+     */
     replace(old: SessionRecord, data: SessionData): Promise<Replacement>;
     /** Writes other new data, unless the record has changed or ended, or bears a spend mark. Throws if it cannot be written. */
     update(old: SessionRecord, data: SessionData): Promise<void>;
@@ -102,7 +106,8 @@ type SessionsDeps = {
 export function createSessions(deps: SessionsDeps): Sessions {
   const { store, cache, tickets, revocations, pendingWrites, idleTimeout, clock, log, metrics } = deps;
   const ending = createSessionEnding(deps);
-  const lookup = createSessionLookup({ ...deps, ending });
+  const unannouncedEnds = createUnannouncedEnds({ ...deps, ending });
+  const lookup = createSessionLookup({ ...deps, unannouncedEnds });
 
   const viewOf = (record: SessionRecord) => sessionView(record, deps.claimSelection?.names());
 
@@ -115,6 +120,11 @@ export function createSessions(deps: SessionsDeps): Sessions {
     log.error({ session: key }, 'another write of the session came first; dropped new tokens');
   };
 
+  const revokeUnneeded = (key: string, refreshToken: string | undefined) => {
+    log.info({ session: key }, 'the session has ended during its refresh; revoking the new refresh token');
+    revoke(refreshToken);
+  };
+
   const bySubject = createSessionsBySubject({ store, end: ending.end, maxPerUser: deps.maxPerUser, clock });
 
   return {
@@ -123,11 +133,16 @@ export function createSessions(deps: SessionsDeps): Sessions {
     endSealedBy: ending.endSealedBy,
 
     async loadByKey(key) {
+      const lastSeen = cache.lastSeen(key);
       const record = pendingWrites.get(key) ?? (await store.loadForRefresh(key));
-      return record === undefined || isOutdated(record.data, store.generation()) ? undefined : record;
+      if (record === undefined) unannouncedEnds.reportMissing(key, lastSeen);
+      if (record === undefined || !isOutdated(record.data, store.generation())) return record;
+      await unannouncedEnds.end(record);
+      return undefined;
     },
 
     async start(signIn, { beganAtMs = signIn.sentAtMs, replaces = [], stepUp } = {}) {
+      const predecessors = [...replaces];
       const now = clock();
       const absoluteExpiresAtMs = Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims));
       const { key, keyId, setCookie } = await tickets.issue(absoluteExpiresAtMs - now);
@@ -148,41 +163,45 @@ export function createSessions(deps: SessionsDeps): Sessions {
       };
       if (sessionEndsAtMs(data) <= now)
         throw loginRefused('the provider reports that the session has already ended ("session_expiry")');
-      await store.create(key, data, now + idleTimeout);
+      await store.create(key, data, now + idleTimeout, predecessors);
       // SECURITY: checked once the index lists the session, and before the browser has its ticket.
       if (await bySubject.isSignInRefused(data, beganAtMs)) {
         await store.remove(key);
         throw loginRefused('the provider ended this session during the sign-in; sign in again');
       }
-      metrics.sessionStarted();
-      // Its idle limit is new, so that no request extends it in the first minute.
-      metrics.sessionUsed(Infinity);
-      log.info({ session: key }, 'session started');
       const replaced = new Set<string>();
-      for (const earlierKey of replaces)
+      for (const earlierKey of predecessors)
         if (await ending.replaceWith(data, earlierKey)) replaced.add(earlierKey);
       // SECURITY: a sign-out, or the step-up of another tab, came first.
       if (stepUp !== undefined && !replaced.has(stepUp.from)) {
         await ending.remove(key);
         throw stepUpExpired('the session that this step-up began in has ended');
       }
+      metrics.sessionStarted();
+      // Its idle limit is new, so that no request extends it in the first minute.
+      metrics.sessionUsed(Infinity);
+      log.info({ session: key }, 'session started');
       await bySubject.enforceLimit(data);
       return { key, setCookie };
     },
 
     async replace(old, data) {
       const record = sessionRecord({ ...old, data, version: old.version + 1 });
-      if (isOutdated(data, store.generation())) return { result: 'gone', record, saved: Promise.resolve() };
+      if (isOutdated(data, store.generation())) {
+        revokeUnneeded(old.key, data.tokens.refreshToken);
+        return { result: 'gone', record, saved: Promise.resolve() };
+      }
       try {
         const result = await store.replace(old.key, data, old.version);
         if (result === 'replaced') cache.put(viewOf(record));
         else cache.drop(old.key);
         if (result === 'conflict') logDroppedTokens(old.key);
+        if (result === 'gone') revokeUnneeded(old.key, data.tokens.refreshToken);
         return { result, record, saved: Promise.resolve() };
       } catch {
         const saved = pendingWrites.add(record, old.version).then((result) => {
           cache.drop(old.key);
-          if (result === 'gone') revoke(data.tokens.refreshToken);
+          if (result === 'gone') revokeUnneeded(old.key, data.tokens.refreshToken);
           if (result === 'conflict') logDroppedTokens(old.key);
         });
         return { result: 'replaced', record, saved: deps.backgroundTasks.track(saved) };

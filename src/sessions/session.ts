@@ -5,6 +5,9 @@ import type { TokenSet } from '../tokens/token-set.ts';
 import { selectClaims } from './store/claim-selection.ts';
 import type { SteppedUp } from './step-up-requirement.ts';
 
+/** How often, and from when to when. Times are milliseconds since the epoch. */
+export type Refusals = { readonly count: number; readonly firstAtMs: number; readonly lastAtMs: number };
+
 /** The content of a session: one person signed in through one browser. Times are milliseconds since the epoch. */
 export type SessionData = {
   readonly issuer: string;
@@ -36,6 +39,8 @@ export type SessionData = {
   readonly renewals?: Readonly<Record<string, readonly number[]>> | undefined;
   /** When, in the last minute, an upstream rejected a token that had just been refreshed. */
   readonly refusedAtMs?: readonly number[] | undefined;
+  /** The refusals in a row of the refresh token by the provider, with an error that names no reason. */
+  readonly refusals?: Refusals | undefined;
 };
 
 /**

@@ -1,6 +1,6 @@
 import type { JWK, JWTPayload } from 'jose';
 import type { ProofVerifier } from '../dpop/proof-verifier.ts';
-import type { Parameters } from './messages.ts';
+import type { Parameters, ProviderResponse } from './messages.ts';
 import type { Grant } from './tokens/grant.ts';
 import type { ProtocolError } from './protocol-error.ts';
 
@@ -76,8 +76,8 @@ export type ProviderSettings = ProviderBehavior & {
   clockOffsetMs: number;
   /** Changes a successful token response before it is sent. */
   patchTokenResponse: ((json: Record<string, unknown>, grant: string) => Record<string, unknown>) | undefined;
-  /** The `Content-Type` of successful token responses, where it is not JSON. */
-  tokenContentType: string | undefined;
+  /** Changes the whole of a successful token response before it is sent: its status, its fields and its bytes. */
+  patchTokenMessage: ((message: ProviderResponse) => ProviderResponse) | undefined;
   /** Changes the claims of a userinfo response. */
   patchUserinfo: ((claims: Record<string, unknown>) => Record<string, unknown>) | undefined;
   /** Changes the claims of an ID token before it is signed. */
@@ -118,7 +118,7 @@ export function settingsWith(given: Partial<ProviderSettings>): ProviderSettings
     endSession: undefined,
     patchRefusal: undefined,
     patchTokenResponse: undefined,
-    tokenContentType: undefined,
+    patchTokenMessage: undefined,
     patchIdToken: undefined,
     patchUserinfo: undefined,
     patchAuthorizationResponse: undefined,

@@ -1,4 +1,3 @@
-import type { CustomFetch } from 'openid-client';
 import { readLifetimeSeconds } from '../../tokens/lifetime.ts';
 import { parseJson } from '../http/json-value.ts';
 import { detachIdToken } from '../token-response.ts';
@@ -27,13 +26,4 @@ export function readDecoupledResponse(text: string): string {
     expires_in: readLifetimeSeconds(lifetime) ?? DEFAULT_LIFETIME_SECONDS,
     interval: readLifetimeSeconds(interval),
   });
-}
-
-/** Turns 201 and 202 into the 200 that CIBA asks for: other decoupled endpoints use them for a sign-in that has started. */
-export function acceptAnySuccess(fetch: CustomFetch): CustomFetch {
-  return async (url, options) => {
-    const response = await fetch(url, options);
-    if (response.status !== 201 && response.status !== 202) return response;
-    return new Response(response.body, { status: 200, headers: response.headers });
-  };
 }

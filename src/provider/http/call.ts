@@ -1,4 +1,5 @@
-import { brotliDecompressSync, inflateRawSync, unzipSync } from 'node:zlib';
+import { isUtf8 } from 'node:buffer';
+import { brotliDecompressSync, inflateRawSync, unzipSync, zstdDecompressSync } from 'node:zlib';
 import type { Dispatcher } from 'undici';
 import { RESPONSE_GRACE_MS } from '../../timing.ts';
 
@@ -126,7 +127,11 @@ function decompress(bytes: Buffer, contentEncoding: string | null): Buffer {
         return isZlib(coded) ? unzipSync(coded, limit) : inflateRawSync(coded, limit);
       case 'br':
         return brotliDecompressSync(coded, limit);
+      case 'zstd':
+        return zstdDecompressSync(coded, limit);
       default:
+        // Some servers name a charset here. Bytes that are no text may hold the only copy of a refresh token: that is no success.
+        if (!isUtf8(coded)) throw new Error("the provider's response has an unknown content coding");
         return coded;
     }
   }, bytes);

@@ -2,9 +2,10 @@ import * as oauth from 'openid-client';
 import { forAudience } from '../audience-parameters.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
 import { createDecoupledLogin } from '../decoupled/login.ts';
-import { acceptAnySuccess, readDecoupledResponse } from '../decoupled/response.ts';
+import { readDecoupledResponse } from '../decoupled/response.ts';
 import { createDiscovery } from '../discovery.ts';
 import { createTokenGrants } from '../grants/create-token-grants.ts';
+import { acceptAnySuccess } from '../http/any-success.ts';
 import { createProviderClient } from '../http/http-client.ts';
 import { probe } from '../http/probe.ts';
 import type { ProviderDeps } from '../kind.ts';
@@ -117,7 +118,7 @@ export function createOAuth2Provider(deps: ProviderDeps<OAuth2ProviderConfig>): 
 
     async refresh({ refreshToken, audience, flow, maySend }): Promise<RefreshOutcome> {
       const endpoint = flow === 'decoupled' ? (decoupledTokenEndpoint ?? mainEndpoint) : mainEndpoint;
-      const fetch = http.fetchWith({ transformText: detachTokens, maySend });
+      const fetch = acceptAnySuccess(http.fetchWith({ transformText: detachTokens, maySend }));
       const client = createClient(endpoint, fetch, refreshTimeoutMs);
       const sentAtMs = clock();
       try {

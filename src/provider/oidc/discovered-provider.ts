@@ -3,6 +3,7 @@ import { createJwtResponses, type JwtResponses } from '../authorization/jwt-resp
 import { withOneDeadline, type DpopHandles } from '../dpop/handles.ts';
 import type { TokenResponse } from '../../tokens/token-set.ts';
 import { decryptIdToken } from '../client/id-token-decryption.ts';
+import { acceptAnySuccess } from '../http/any-success.ts';
 import type { ProviderClient } from '../http/http-client.ts';
 import type { ProviderDeps } from '../kind.ts';
 import { detachIdToken, detachTokens } from '../token-response.ts';
@@ -74,7 +75,7 @@ export async function discover(
     createRefreshClient: (maySend) =>
       createClient(
         deps.refreshTimeoutMs,
-        withOneDeadline(http.fetchWith({ transformText: detachTokens, maySend })),
+        withOneDeadline(acceptAnySuccess(http.fetchWith({ transformText: detachTokens, maySend }))),
       ),
     userinfo: createUserinfo({
       config,

@@ -1,16 +1,14 @@
-import { createBoundedMap } from '../../concurrency/bounded-map.ts';
 import { createLimitedWarning } from '../../observability/log-limit.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
-import { lapseReason, type EndReason } from '../end-reason.ts';
 import type { PendingWrites } from '../pending-writes.ts';
 import type { ReadCache } from '../read-cache.ts';
-import { isOver, type SessionRecord, type SessionView } from '../session.ts';
+import type { SessionRecord, SessionView } from '../session.ts';
 import type { PeerKeys } from '../store/redis/peer-keys.ts';
 import type { SessionStore } from '../store/store.ts';
 import type { Tickets } from '../ticket.ts';
 import { createUnknownKeyLog, unknownKey } from './unknown-key.ts';
-import type { SessionEnding } from './ending.ts';
+import type { UnannouncedEnds } from './unannounced-ends.ts';
 
 /**
  * The session of a request: `absent` without a usable cookie, `ended` if the cookie names no live session. `conflict`: there
@@ -39,39 +37,40 @@ export type SessionLookup = {
 };
 
 type LookupDeps = {
-  /** The issuer of the provider. */
-  issuer: string;
   store: SessionStore;
   cache: ReadCache;
   tickets: Tickets;
   pendingWrites: PendingWrites;
-  ending: SessionEnding;
+  unannouncedEnds: UnannouncedEnds;
   peerKeys: Pick<PeerKeys, 'has'>;
   /** In milliseconds. */
   idleTimeout: number;
   clock: () => number;
   log: Logger;
-  metrics: Pick<Metrics, 'sessionUsed' | 'sessionEnded'>;
+  metrics: Pick<Metrics, 'sessionUsed'>;
 };
 
 /** The shortest time between two extensions of the idle limit, as a share of it and in milliseconds. */
 const TOUCH_SHARE = 1 / 20;
 const TOUCH_MS = 60_000;
 
-/** The maximum number of missing sessions that a process remembers to have reported. */
-const MAX_REPORTED = 10_000;
-
 /** The shortest time between two warnings about unknown keys, in milliseconds. */
 const WARNING_INTERVAL_MS = 10_000;
 
 export function createSessionLookup(deps: LookupDeps): SessionLookup {
-  const { issuer, store, cache, tickets, pendingWrites, ending, peerKeys, idleTimeout, clock, log, metrics } =
-    deps;
+  const {
+    store,
+    cache,
+    tickets,
+    pendingWrites,
+    unannouncedEnds,
+    peerKeys,
+    idleTimeout,
+    clock,
+    log,
+    metrics,
+  } = deps;
   const touchEveryMs = Math.min(TOUCH_MS, idleTimeout * TOUCH_SHARE);
-  // SECURITY: after a change of the provider, no token of the former one is sent to an API.
-  const isOfOtherIssuer = ({ data }: SessionView) => data.issuer !== issuer;
-  const isEnded = (session: SessionView) =>
-    isOver(session, clock(), store.generation()) || isOfOtherIssuer(session);
 
   const warnOfPeerKey = createUnknownKeyLog({
     log,
@@ -124,33 +123,16 @@ export function createSessionLookup(deps: LookupDeps): SessionLookup {
   ): Promise<SessionReading<Kind>> => {
     const cached = getFromMemory(key);
     // The cached idle limit may be older than another replica's extension of it: only the store decides that it has passed.
-    if (cached !== undefined && !isEnded(cached)) return { kind: 'live', session: cached };
+    if (cached !== undefined && !unannouncedEnds.isEnded(cached)) return { kind: 'live', session: cached };
     const lastSeen = cache.lastSeen(key);
     const session = await load(key);
     if (session === undefined) {
-      reportMissing(key, lastSeen);
+      unannouncedEnds.reportMissing(key, lastSeen);
       return { kind: 'ended' };
     }
-    if (!isEnded(session)) return { kind: 'live', session };
-    await ending.end(session.key, endReasonOf(session));
+    if (!unannouncedEnds.isEnded(session)) return { kind: 'live', session };
+    await unannouncedEnds.end(session);
     return { kind: 'ended' };
-  };
-  const endReasonOf = (session: SessionView): EndReason =>
-    isOver(session, clock(), store.generation())
-      ? lapseReason(session, store.generation())
-      : 'issuer_changed';
-  /** The sessions whose end was reported: a browser that polls with an old cookie must not repeat the line. */
-  const reported = createBoundedMap<string, true>({ maxEntries: MAX_REPORTED });
-  /** Redis deletes a record without a message when a limit passes: the last known state of the session may tell which limit. */
-  const reportMissing = (key: string, lastSeen: SessionView | undefined) => {
-    if (cache.hasEnded(key) || reported.has(key)) return;
-    reported.set(key, true);
-    if (lastSeen !== undefined && isEnded(lastSeen)) return ending.reportEnd(key, endReasonOf(lastSeen));
-    metrics.sessionEnded('not_found');
-    log.info(
-      { session: key, reason: 'not_found' },
-      'session not found: it has ended before, a limit has passed, or the store has lost it',
-    );
   };
   const getFromMemory = (key: string) => pendingWrites.get(key) ?? cache.get(key);
   const peek: SessionLookup['peek'] = (...cookie) => findByCookie(cookie, getFromMemory, cache.load);
@@ -192,6 +174,7 @@ export function createSessionLookup(deps: LookupDeps): SessionLookup {
         return reading;
       }
       cache.drop(key);
+      unannouncedEnds.reportMissing(key, reading.session);
       return { kind: 'ended' };
     },
 

@@ -67,7 +67,13 @@ export function createMemoryStore(deps: {
       const record = getLive(key);
       return record && sessionView(record, deps.claimSelection?.names());
     },
-    async create(key, data, idleExpiresAtMs) {
+    isUnreadable: () => false,
+    async create(key, data, idleExpiresAtMs, predecessors = []) {
+      const predecessor = predecessors.find(
+        (earlier) => getLive(earlier)?.data.tokens.refreshToken === data.tokens.refreshToken,
+      );
+      const sendings = predecessor === undefined ? undefined : unanswered.get(predecessor);
+      if (sendings !== undefined) unanswered.set(key, { ...sendings, owner: undefined });
       const stamped = generation === 0 ? data : { ...data, generation };
       records.set(key, sessionRecord({ key, data: stamped, version: 1, idleExpiresAtMs }));
       for (const name of ownersOf(data).map(ownerName)) {

@@ -38,8 +38,18 @@ export type SessionStore = {
   loadForRefresh(key: string): Promise<SessionRecord | undefined>;
   /** Loads what requests need. Reuses the data of `known`, an earlier result, if the record has not changed. */
   loadView(key: string, known?: SessionView): Promise<SessionView | undefined>;
-  /** Creates a session in the current generation. The index lists it before it can be loaded. */
-  create(key: string, data: SessionData, idleExpiresAtMs: number): Promise<void>;
+  /** True if the record of a session could not be opened, which the store has reported. */
+  isUnreadable(key: string): boolean;
+  /**
+   * Creates a session in the current generation. The index lists it before it can be loaded. The count of unanswered sendings
+   * passes to it from a session among `predecessors` that has the same refresh token.
+   */
+  create(
+    key: string,
+    data: SessionData,
+    idleExpiresAtMs: number,
+    predecessors?: readonly string[],
+  ): Promise<void>;
   /**
    * Replaces the data if the version is `expectedVersion`, increments the version, and removes a spend mark and the count of
    * unanswered sendings; otherwise changes nothing. With `unless_marked`, for data with the same refresh token, a record with

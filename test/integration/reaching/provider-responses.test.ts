@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { createServer as createRawServer } from 'node:net';
-import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { Agent } from 'undici';
 import { expect, it, onTestFinished } from 'vitest';
 import { callProvider, type ProviderRequest } from '../../../src/provider/http/call.ts';
@@ -37,6 +37,8 @@ it.each([
   ['deflate', deflateSync(TEXT)],
   ['deflate', deflateRawSync(TEXT)],
   ['br', brotliCompressSync(TEXT)],
+  ['zstd', zstdCompressSync(TEXT)],
+  ['UTF-8', Buffer.from(TEXT)],
   ['gzip, br', brotliCompressSync(gzipSync(TEXT))],
   ['identity', Buffer.from(TEXT)],
 ])('reads a response that the provider has compressed with %s', async (coding, bytes) => {
@@ -92,6 +94,10 @@ it.each([
   [
     'that is not what its Content-Encoding says',
     { bytes: Buffer.from('{}'), coding: 'gzip', message: 'header' },
+  ],
+  [
+    'with a content coding that nobody knows',
+    { bytes: Buffer.of(0xff, 0x00), coding: 'x-own', message: 'unknown content coding' },
   ],
 ])('rejects a response %s', async (_, { bytes, coding, message }) => {
   const server = createServer((_request, response) =>

@@ -1,4 +1,6 @@
+import { zstdCompressSync } from 'node:zlib';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { ProviderResponse } from '../../../testkit/fake-provider/messages.ts';
 import {
   openVendorFixture,
   postLogin,
@@ -114,14 +116,53 @@ describe('a refresh whose response has a new refresh token and a flaw (standards
     expect(ledger().map(({ reuses }) => reuses)).toEqual([0, 0]);
   });
 
-  it('keeps the refresh token when the response is labelled as text', async () => {
-    testGateway.provider.tokenContentType = 'text/html';
+  it.each<[string, Partial<ProviderResponse>]>([
+    ['is labelled as text', { headers: { 'content-type': 'text/html' } }],
+    ['has the status 201', { status: 201 }],
+    ['has the status 202', { status: 202 }],
+    ['has the status 206', { status: 206 }],
+  ])('is used when the response %s', async (_what, change) => {
+    testGateway.provider.patchTokenMessage = (message) => ({ ...message, ...change });
     testGateway.advance(LIFE);
     expect((await call()).status).toBe(200);
     expect(ledger()).toMatchObject([
       { spent: 1, reuses: 0 },
       { spent: 0, familyAlive: true },
     ]);
+  });
+
+  it('is used when the response is compressed with zstd, which the request does not accept', async () => {
+    testGateway.provider.patchTokenMessage = ({ body, ...message }) => ({
+      ...message,
+      headers: { 'content-type': 'application/json', 'content-encoding': 'zstd' },
+      body: zstdCompressSync(JSON.stringify(body)),
+    });
+    testGateway.advance(LIFE);
+    expect((await call()).status).toBe(200);
+    expect(ledger()).toMatchObject([
+      { spent: 1, reuses: 0 },
+      { spent: 0, familyAlive: true },
+    ]);
+  });
+
+  it.each<[string, () => ProviderResponse]>([
+    ['is 204 without a body', () => ({ status: 204 })],
+    ['is 200 without a body', () => ({ status: 200 })],
+    [
+      'has a content coding that nobody knows',
+      () => ({ status: 200, headers: { 'content-encoding': 'x-own' }, body: Buffer.of(0xff, 0x00) }),
+    ],
+  ])('counts as without a response when the response %s', async (_what, message) => {
+    testGateway.provider.patchTokenMessage = message;
+    testGateway.provider.rotate = 'same';
+    testGateway.advance(LIFE);
+    expect((await call()).json()).toMatchObject({ status: 503, code: 'provider_unavailable' });
+    // As after a 5xx: once more, because the provider may have processed the request.
+    expect(ledger()[0]).toMatchObject({ spent: 2 });
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: true });
+    testGateway.provider.patchTokenMessage = undefined;
+    testGateway.advance(PAUSE);
+    expect((await call()).status).toBe(200);
   });
 
   it.each(unusable)('does not sign anybody in when the access token of a login %s', async (_what, token) => {

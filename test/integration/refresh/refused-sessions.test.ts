@@ -5,6 +5,7 @@ import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-li
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import { ACCOUNTS } from '../../../testkit/providers/vendor-api.ts';
 import { openVendorFixture, postLogin } from '../../../testkit/providers/vendor-fixture.ts';
+import { startRedis } from '../../../testkit/redis/redis-server.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 /** The lifetime of the access tokens, in milliseconds. */
@@ -73,6 +74,36 @@ describe('a session whose refresh token the provider rejects with a 400 of no kn
     expect(gateway.gateway.logs()).toContain(
       'the provider keeps refusing the refresh token; ending the session',
     );
+  });
+
+  it('ends after three rejections in all processes together, each of which has just started', async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.close());
+    gateway = await openTestGatewayForTest({ store: redis.url });
+    const bob = gateway.browser();
+    await gateway.agent.signIn('/', { loginHint: 'alice' });
+    await bob.signIn('/', { loginHint: 'bob' });
+    const codes: unknown[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const at = await gateway.replica();
+      gateway.advance(LIFE);
+      expect((await call(gateway.browser({ like: bob, at }))).status).toBe(200);
+      refuse('invalid_request');
+      codes.push(Object((await call(gateway.browser({ like: gateway.agent, at }))).json()).code);
+    }
+    expect(codes).toEqual(['provider_unavailable', 'provider_unavailable', 'session_expired']);
+  });
+
+  it('is not retried for a minute by another process either', async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.close());
+    gateway = await openTestGatewayForTest({ store: redis.url });
+    await gateway.agent.signIn();
+    const elsewhere = gateway.browser({ like: gateway.agent, at: await gateway.replica() });
+    gateway.advance(LIFE);
+    refuse('invalid_request');
+    for (const agent of [gateway.agent, elsewhere]) expect((await call(agent)).status).toBe(503);
+    expect(refreshes()).toBe(1);
   });
 
   it('is kept when a refresh succeeds between the rejections, however many they are', async () => {

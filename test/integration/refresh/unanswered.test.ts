@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import { startRedis } from '../../../testkit/redis/redis-server.ts';
+import { echo, status } from '../../../testkit/upstream/behaviours.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
@@ -103,6 +104,39 @@ describe('a refresh token that was sent without a response (standards: G15)', ()
     expect(sendings()?.[0]).toBeLessThanOrEqual(8);
     testGateway.advance(PAUSE * 20);
     expect((await call(alice)).status).toBe(200);
+  });
+
+  it.each([
+    ['step-up', 'memory'],
+    ['sign-in', 'memory'],
+    ['step-up', 'Redis'],
+  ])('stays counted when a %s returns the same token again, in %s', async (kind, where) => {
+    const redis = where === 'Redis' ? await startRedis() : undefined;
+    onTestFinished(() => redis?.close());
+    testGateway = await openTestGatewayForTest({ store: redis?.url ?? 'memory:' });
+    alice = testGateway.agent;
+    await alice.signIn('/', { loginHint: 'alice' });
+    const challenge = 'Bearer error="insufficient_user_authentication"';
+    testGateway.upstream.respond(status(401, { 'www-authenticate': challenge }));
+    const { loginUrl } = (await call(alice)).json() as { loginUrl: string };
+    testGateway.upstream.respond(echo);
+    testGateway.advance(LIFE);
+
+    testGateway.provider.rotate = 'same';
+    const [first] = testGateway.provider.families[0]?.refreshTokens ?? [];
+    testGateway.provider.patchTokenResponse = (json) => ({ ...json, refresh_token: first?.token });
+    testGateway.provider.faults.token = { status: 504, times: 2 };
+    expectKept(await call(alice));
+    await alice.navigate(kind === 'step-up' ? `${loginUrl}&returnTo=/` : '/auth/login', { from: 'page' });
+    expect(testGateway.provider.families).toHaveLength(2);
+    testGateway.advance(LIFE);
+    testGateway.provider.faults.token = { status: 504 };
+    await pollThroughOutage(alice);
+    expect(sendings()).toEqual([2]);
+    testGateway.provider.faults.clear();
+    testGateway.advance(PAUSE);
+    expect((await call(alice)).status).toBe(200);
+    expect(sendings()).toEqual([3]);
   });
 
   it('does not count as sent while nothing listens', async () => {

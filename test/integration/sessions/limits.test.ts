@@ -231,7 +231,7 @@ describe.each([
         testGateway.advance(everyMs);
         await use();
         // After a third of the lifetime, a refresh in the background renews it before time goes on.
-        await expect.poll(async () => (await session()).expiresIn).toBeGreaterThan(39);
+        await expect.poll(async () => (await session()).expiresIn, POLLING).toBeGreaterThan(39);
       }
       expect(refreshes()).toBeGreaterThan(4);
     },
@@ -242,9 +242,9 @@ describe.each([
     for (let refresh = 1; refresh <= 5; refresh += 1) {
       testGateway.advance(50_000);
       await use();
-      await expect.poll(refreshes).toBe(refresh);
+      await expect.poll(refreshes, POLLING).toBe(refresh);
       // The new tokens are written.
-      await expect.poll(async () => (await session()).expiresIn).toBeGreaterThan(50);
+      await expect.poll(async () => (await session()).expiresIn, POLLING).toBeGreaterThan(50);
     }
     expect(testGateway.provider.families.map(({ alive }) => alive)).toEqual([true]);
   });
@@ -264,6 +264,20 @@ describe.each([
     expect(await call()).toBe(200);
     expect(refreshes()).toBe(2);
     expect(await session()).toMatchObject({ expiresIn: 20 * 60, idleExpiresIn: 20 * 60 });
+  });
+
+  it('reports the absolute limit as expiresIn without a refresh token, and ends with the access token', async () => {
+    await testGateway.close();
+    testGateway = await open();
+    testGateway.provider.accessTokenLifetime = 300;
+    testGateway.provider.patchTokenResponse = (json) => ({ ...json, refresh_token: undefined });
+    await testGateway.agent.signIn();
+    testGateway.stopClock();
+    testGateway.advance(6 * MINUTE);
+    const { expiresIn } = await session();
+    expect(expiresIn).toBeGreaterThan(11 * 3_600);
+    expect(await call()).toBe(401);
+    expect((await testGateway.agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
   it.each([

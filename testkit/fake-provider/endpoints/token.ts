@@ -122,12 +122,8 @@ export function createToken(parts: TokenParts): Token {
       await authenticate(request.authorization, form);
       settings.checkTokenRequest?.(form);
       const thumbprint = await thumbprintOf(request);
-      const { tokenContentType: type } = settings;
-      return {
-        status: 200,
-        body: await grant(form, thumbprint),
-        ...(type && { headers: { 'content-type': type } }),
-      };
+      const message = { status: 200, body: await grant(form, thumbprint) };
+      return settings.patchTokenMessage?.(message) ?? message;
     },
   };
 }

@@ -13,6 +13,8 @@ import type { RecordCodec } from '../record/record.ts';
 
 /** Decrypts records. Reports those that cannot be opened, once for each session, because a record stays until it expires. */
 export type RedisRecordReader = {
+  /** True for a session whose record was reported so. */
+  isUnreadable(key: string): boolean;
   /**
    * Undefined for a record that was changed. Throws `store_unavailable` if it is encrypted with a secret that this process does
    * not have: the session exists, and a process with the secret can serve it.
@@ -88,6 +90,7 @@ export function createRedisRecordReader(deps: {
     orThrowUnknownKey(() => read(key, fields)) ?? reportUnreadable(key);
 
   return {
+    isUnreadable: reported.has,
     open,
     openIfKnown(key, fields) {
       try {

@@ -8,9 +8,10 @@ import { setMissingIdle } from './idle-limit.ts';
  * step. A message that Redis refuses (`pcall`) undoes no change.
  */
 
-/** KEYS record · ARGV now, envelope, end, idle limit, sealed idle limit */
+/** KEYS record · ARGV now, envelope, end, idle limit, sealed idle limit, unanswered sendings or an empty text */
 export const createRecordScript = createScript(`${setTtl}
   redis.call('HSET', KEYS[1], 'v', 1, 'e', ARGV[2], 'a', ARGV[3], 'i', ARGV[4], 't', ARGV[5])
+  if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'u', ARGV[6]) end
   expire(KEYS[1], tonumber(ARGV[1]))
   return 1`);
 

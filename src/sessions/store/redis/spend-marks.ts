@@ -7,6 +7,8 @@ export type RedisSpendMarks = {
   write(recordKey: string, mark: SpendMark): Promise<MarkResult>;
   /** Removes a mark, if it is still the mark of this owner. An answered sending no longer counts. */
   remove(recordKey: string, owner: string, sending: Sending): Promise<void>;
+  /** The field with the unanswered sendings of a record; empty if there are none. */
+  unanswered(recordKey: string): Promise<string>;
 };
 
 /**
@@ -58,6 +60,9 @@ export function createRedisSpendMarks({ redis }: { redis: RedisConnection }): Re
     },
     async remove(recordKey, owner, sending) {
       await redis.evaluate('spend_unmark', removeScript, [recordKey], [owner, sending]);
+    },
+    async unanswered(recordKey) {
+      return (await redis.run('load', (client) => client.hget(recordKey, 'u'))) ?? '';
     },
   };
 }

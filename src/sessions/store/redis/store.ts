@@ -150,6 +150,17 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
       throw error;
     }
   };
+  /** The field of a predecessor with the same refresh token; empty if there is none. */
+  const unansweredOf = async ({ tokens }: SessionData, predecessors: readonly string[]) => {
+    for (const key of predecessors) {
+      const sendings = await spendMarks.unanswered(recordKey(key));
+      if (sendings === '') continue;
+      const fields = await readFields(key);
+      const record = fields && records.openIfKnown(key, fields);
+      if (record?.data.tokens.refreshToken === tokens.refreshToken) return sendings;
+    }
+    return '';
+  };
   const openFound = (key: string, fields: RecordFields | undefined) => fields && records.open(key, fields);
 
   return {
@@ -168,7 +179,8 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
       return fields && records.openView(key, fields, known);
     },
 
-    async create(key, data, idleExpiresAtMs) {
+    isUnreadable: records.isUnreadable,
+    async create(key, data, idleExpiresAtMs, predecessors = []) {
       if (!isSubscribed()) await generation.refresh();
       await generation.ensureStored();
       const stamped = generation.known() === 0 ? data : { ...data, generation: generation.known() };
@@ -178,7 +190,8 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
       const sealedIdle = idleLimits.seal(idleExpiresAtMs, name);
       // SECURITY: the index is written first, so that a crash in between leaves no session that is missing in the index.
       await index.add(key, data);
-      const args = [clock(), envelope, endsAtMs, idleExpiresAtMs, sealedIdle];
+      const sendings = await unansweredOf(data, predecessors);
+      const args = [clock(), envelope, endsAtMs, idleExpiresAtMs, sealedIdle, sendings];
       await redis.evaluate('create', createRecordScript, [name], args);
       await index.confirm(key, data);
     },
