@@ -1,23 +1,21 @@
 import { defineConfig } from 'vitest/config';
 import { isLong } from './testkit/seeded-random.ts';
 
+/** The files of a project share the modules that a worker has imported: imports took up to half of the time. */
+const shared = { maxWorkers: 2, isolate: false, restoreMocks: true };
+
 /** One project per kind of test. They run one after the other, so that slow tests do not starve quick ones. */
 export default defineConfig({
   test: {
     // `provider.proxy: env` would otherwise see the proxies of the machine.
     env: { HTTPS_PROXY: '', https_proxy: '', HTTP_PROXY: '', http_proxy: '', NO_PROXY: '', no_proxy: '' },
+    // What a test polls for comes late on a busy machine.
+    expect: { poll: { timeout: 20_000 } },
     projects: [
-      // The files share the modules that a worker has imported: imports took half of the time.
-      project('unit', 0, {
-        testTimeout: 5_000,
-        hookTimeout: 5_000,
-        maxWorkers: 2,
-        isolate: false,
-        restoreMocks: true,
-      }),
-      project('integration', 1, { testTimeout: 30_000, hookTimeout: 30_000, maxWorkers: 2 }),
-      project('regressions', 2, { testTimeout: 30_000, hookTimeout: 30_000, maxWorkers: 2 }),
-      project('fuzz', 2, { testTimeout: isLong ? 1_800_000 : 30_000, hookTimeout: 30_000, maxWorkers: 2 }),
+      project('unit', 0, { testTimeout: 5_000, hookTimeout: 5_000, ...shared }),
+      project('integration', 1, { testTimeout: 30_000, hookTimeout: 30_000, ...shared }),
+      project('regressions', 2, { testTimeout: 30_000, hookTimeout: 30_000, ...shared }),
+      project('fuzz', 2, { testTimeout: isLong ? 1_800_000 : 30_000, hookTimeout: 30_000, ...shared }),
       project('e2e', 3, { testTimeout: 120_000, hookTimeout: 120_000, maxWorkers: 2 }),
       project('chaos', 4, { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }),
     ],

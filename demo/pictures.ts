@@ -14,7 +14,7 @@ try {
   await page.goto(demo.url);
   await page.click('#sign-in');
   await page.click('button[value="ada"]');
-  await page.locator('#answer-line', { hasText: '200 GET /api/me' }).waitFor();
+  await page.locator('#response-line', { hasText: '200 GET /api/me' }).waitFor();
   await page.click('#stream');
   // The second token comes by expiry, the third by the rejection of the second.
   await page.locator('#tokens', { hasText: '2' }).waitFor({ timeout: 60_000 });

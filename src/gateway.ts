@@ -93,7 +93,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     apps,
     async snapshots() {
       const own = await snapshot();
-      return { own, peers: await peers.exchangeSnapshots(own.metrics) };
+      return { own, peers: await peers.collectSnapshots(own.metrics) };
     },
   });
   /** What serves new requests. A reload replaces it in one assignment. */

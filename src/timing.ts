@@ -20,6 +20,12 @@ export const REDIS_RECONNECT = { firstMs: 50, longestMs: 1_000 } as const;
 /** The back-off between attempts to write new tokens after a failed write to the store. */
 export const PENDING_WRITE_RETRY = { firstMs: 50, longestMs: 1_000 } as const;
 
+/**
+ * How long a response of the provider may still arrive after the timeout of its call. After a suspended process resumes, its
+ * timers fire before it reads what arrived meanwhile, which may be the only copy of a rotated refresh token.
+ */
+export const RESPONSE_GRACE_MS = 250;
+
 /** The longest time to write the result of a call of the token endpoint. */
 const WRITE_MS = 500;
 
@@ -34,20 +40,48 @@ const CONNECT_AND_WRITE_MS = 1_500;
 export const OUTAGE_GRACE_MS =
   Math.max(REDIS_RECONNECT.longestMs, PENDING_WRITE_RETRY.longestMs) + CONNECT_AND_WRITE_MS;
 
+/**
+ * How long a newer version of a record that no process writes again blocks the older one: many times as long as the process
+ * that had it needs to write it.
+ */
+export const MISSING_VERSION_MS = 24 * OUTAGE_GRACE_MS;
+
 /** How long a login attempt lasts: the user may take this long at the provider. */
 export const LOGIN_LIFETIME_MS = 600_000;
 
 /** How long the login URL of a `step_up_required` may be used: the user may take this long to click. */
 export const STEP_UP_LINK_LIFETIME_MS = 600_000;
 
+/** The longest lifetime of a pending sign-in on another device, whatever the provider's `expires_in`. */
+export const DECOUPLED_LIFETIME_MS = 3_600_000;
+
 /**
- * How long a back-channel logout or an administrator's request refuses the owner's sign-ins that started before it. Longer
- * than an attempt lasts, with a margin for its token request and for the clocks of the replicas.
+ * How long after its end a pending sign-in on another device may still be polled: the user may have approved it just before,
+ * and only the provider knows.
  */
-export const SIGN_IN_REFUSAL_MS = LOGIN_LIFETIME_MS * 1.5;
+export const DECOUPLED_LATE_MS = 60_000;
+
+/** The longest time that the token request of a sign-in takes and the clocks of the replicas differ by, together. */
+const SIGN_IN_MARGIN_MS = 300_000;
+
+/**
+ * How long a back-channel logout or an operator's request rejects the owner's sign-ins that started before it: longer than a
+ * sign-in of any kind lasts.
+ */
+export const SIGN_IN_REFUSAL_MS =
+  Math.max(LOGIN_LIFETIME_MS, DECOUPLED_LIFETIME_MS + DECOUPLED_LATE_MS) + SIGN_IN_MARGIN_MS;
 
 /** The pause between tests of the store until one has succeeded. */
 export const STORE_TEST_PAUSE_MS = 1_000;
+
+/** How long the current frame of a WebSocket may take to end, and a browser to respond to the close frame. */
+export const WEBSOCKET_CLOSE_MS = 1_000;
+
+/** How long an upgraded connection has to end when its process stops: longer than its WebSocket takes to close. */
+export const UPGRADED_DRAIN_MS = 2.5 * WEBSOCKET_CLOSE_MS;
+
+/** How far the clock of the provider may be off, in seconds. */
+export const PROVIDER_CLOCK_TOLERANCE_SECONDS = 60;
 
 /** How long the supervisor waits for the snapshot of one worker. */
 export const WORKER_SNAPSHOT_TIMEOUT_MS = 600;
@@ -74,7 +108,7 @@ export function lockRenewalIntervalMs(lockTtlMs: number): number {
  * result.
  */
 export function spendMarkMs(refresh: { readonly timeout: number }): number {
-  return refresh.timeout + WRITE_MS;
+  return refresh.timeout + RESPONSE_GRACE_MS + WRITE_MS;
 }
 
 /**
@@ -90,5 +124,13 @@ export function refreshWaits(refresh: { readonly lockTtl: number; readonly timeo
 
 /** How long a process owns a revocation: longer than one attempt, which includes discovery and the call itself. */
 export function revocationLeaseMs(provider: { readonly timeout: number }): number {
-  return provider.timeout * 3;
+  return (provider.timeout + RESPONSE_GRACE_MS) * 3;
+}
+
+/**
+ * How long the claim of a replica to poll for a sign-in on another device lasts: as long as the poll itself and the two
+ * commands to Redis around it.
+ */
+export function pollClaimMs(login: { readonly maxPollMs: number }): number {
+  return login.maxPollMs + RESPONSE_GRACE_MS + 2 * REDIS_COMMAND_TIMEOUT_MS;
 }

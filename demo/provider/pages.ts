@@ -119,14 +119,14 @@ const submit = `document.querySelector('button').click()`;
 const style = `
 :root {
   color-scheme: light dark;
-  --ground: light-dark(#f7f7f5, #101113); --card: light-dark(#fff, #18191c);
+  --page: light-dark(#f7f7f5, #101113); --card: light-dark(#fff, #18191c);
   --ink: light-dark(#17181c, #ededef); --quiet: light-dark(#62656d, #9a9da6);
   --line: light-dark(#e4e4e0, #2b2d32); --hover: light-dark(#f4f4f1, #202226);
 }
 * { box-sizing: border-box; margin: 0 }
 body {
   min-height: 100dvh; display: grid; place-content: center; justify-items: center; gap: 20px; padding: 24px 16px;
-  background: var(--ground); color: var(--ink);
+  background: var(--page); color: var(--ink);
   font: 15px/1.5 ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
 }
 main {

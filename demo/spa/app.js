@@ -32,8 +32,8 @@ function welcome() {
   onClick(at('call-anonymously'), async () => {
     const { status, body, took } = await calls.call('/api/me');
     const refused = body.code === 'session_required';
-    at('anonymous-answer').hidden = false;
-    at('anonymous-answer').replaceChildren(
+    at('anonymous-response').hidden = false;
+    at('anonymous-response').replaceChildren(
       mark(status),
       ` ${body.code ?? ''} in ${Math.round(took)} ms. `,
       refused ? 'The gateway rejected the call; it did not reach the API.' : '',

@@ -7,8 +7,8 @@ export function createCalls(gateway) {
 
   async function call(path, init) {
     const sentAt = performance.now();
-    const answer = await send(path, init);
-    const made = { path, sentAt, took: performance.now() - sentAt, ...answer };
+    const response = await send(path, init);
+    const made = { path, sentAt, took: performance.now() - sentAt, ...response };
     for (const listener of listeners) listener(made);
     return made;
   }

@@ -68,6 +68,6 @@ function onSubmit(form, act) {
 }
 
 function tell(...parts) {
-  at('sign-in-answer').hidden = false;
-  at('sign-in-answer').replaceChildren(...parts);
+  at('sign-in-response').hidden = false;
+  at('sign-in-response').replaceChildren(...parts);
 }

@@ -22,7 +22,7 @@ export function openSignedInPage(session, gateway, calls, failure) {
   const stream = createStream(() => calls.call('/api/time'), 200);
   const timeline = createTimeline(at('timeline'), { tokens, isMoving: stream.isRunning, failed: hasFailed });
 
-  at('desk').hidden = false;
+  at('signed-in').hidden = false;
   showAccount(session);
   showHoldings(session);
   count(calls);
@@ -44,11 +44,11 @@ export function openSignedInPage(session, gateway, calls, failure) {
   }
 
   /** Takes the user off the screen, and everything that the user has loaded. */
-  function endDesk(reason) {
+  function endSession(reason) {
     toggleStream(false);
-    at('desk').hidden = true;
+    at('signed-in').hidden = true;
     at('account').hidden = true;
-    for (const id of ['name', 'initials', 'who', 'answer', 'answer-line']) at(id).textContent = '';
+    for (const id of ['name', 'initials', 'who', 'response', 'response-line']) at(id).textContent = '';
     notify(notices[reason], 'Sign in', () => signInAgain(gateway));
   }
 
@@ -64,7 +64,7 @@ export function openSignedInPage(session, gateway, calls, failure) {
     timeline.markRejection(performance.now());
     const next = await callAndShow(calls, 'GET', '/api/me');
     if (next.status === 200 && next.token.fingerprint !== body.rejected) {
-      at('answer-line').append(element('span', 'note', 'refreshed early'));
+      at('response-line').append(element('span', 'note', 'refreshed early'));
     }
   }
 
@@ -80,7 +80,7 @@ export function openSignedInPage(session, gateway, calls, failure) {
       }
     },
   });
-  gateway.onSessionEnded(endDesk);
+  gateway.onSessionEnded(endSession);
   const firstPath = offerStepUp(gateway, failure) ?? '/api/me';
 
   onClick(at('stream'), () => toggleStream(!stream.isRunning()));
@@ -107,9 +107,9 @@ async function addNote(calls, form) {
 async function callAndShow(calls, method, path, init) {
   const call = await calls.call(path, { method, ...init });
   const { token: _, ...body } = call.body;
-  at('answer-line').replaceChildren(mark(call.status), ` ${method} ${path} in ${Math.round(call.took)} ms`);
-  at('answer').hidden = false;
-  at('answer').textContent = JSON.stringify(body, null, 2);
+  at('response-line').replaceChildren(mark(call.status), ` ${method} ${path} in ${Math.round(call.took)} ms`);
+  at('response').hidden = false;
+  at('response').textContent = JSON.stringify(body, null, 2);
   return call;
 }
 

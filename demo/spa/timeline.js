@@ -11,7 +11,7 @@ const FLOOR = 20;
 export function createTimeline(canvas, { tokens, isMoving, failed }) {
   const context = canvas.getContext('2d');
   const scheme = matchMedia('(prefers-color-scheme: dark)');
-  const calm = matchMedia('(prefers-reduced-motion: reduce)');
+  const prefersNoMotion = matchMedia('(prefers-reduced-motion: reduce)');
   let calls = [];
   let rejections = [];
   let now = performance.now();
@@ -55,7 +55,7 @@ export function createTimeline(canvas, { tokens, isMoving, failed }) {
     frame = undefined;
     now = performance.now();
     draw();
-    if (isMoving() && !calm.matches) frame = requestAnimationFrame(move);
+    if (isMoving() && !prefersNoMotion.matches) frame = requestAnimationFrame(move);
   }
 
   function wake() {
@@ -127,14 +127,14 @@ export function createTimeline(canvas, { tokens, isMoving, failed }) {
   }
 
   function drawCall(call, at, floor, top) {
-    const room = floor - BAND - HEADROOM;
+    const available = floor - BAND - HEADROOM;
     // The square root keeps quick calls in sight beside one that waited for a new token.
-    const height = Math.max(3, Math.sqrt(call.took / top) * room);
+    const height = Math.max(3, Math.sqrt(call.took / top) * available);
     const token = call.token && tokens.get(call.token.fingerprint);
     context.fillStyle = token ? colours.tokens[token.colour] : colours.quiet;
     if (failed(call)) {
       context.fillStyle = colours.failed;
-      context.fillRect(at - 1.5, floor - room, 3, room);
+      context.fillRect(at - 1.5, floor - available, 3, room);
       return;
     }
     context.beginPath();

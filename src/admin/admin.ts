@@ -4,6 +4,7 @@ import { createOutstandingResponses } from '../http/inbound/guard.ts';
 import type { HostCheck } from '../http/inbound/host.ts';
 import { createRequestId } from '../http/inbound/request-context.ts';
 import { isNavigation } from '../http/inbound/navigation.ts';
+import { checkUtf8, parseTarget } from '../http/inbound/target.ts';
 import { createProblemLog } from '../http/problem/middleware.ts';
 import type { NavigationErrors, PageLinks } from '../http/problem/navigation-errors.ts';
 import type { Problems } from '../http/problem/problem.ts';
@@ -104,6 +105,7 @@ export function createAdmin(deps: {
     { path, query, requestId }: { path: string; query: string; requestId: string },
   ) => {
     hostCheck(request);
+    checkUtf8(parseTarget(request.url).path);
     const page = open[path] ?? guarded[path];
     if (page === undefined)
       throw new GatewayError('not_found', { detail: 'Nothing is served at this path.' });

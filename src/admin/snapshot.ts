@@ -31,12 +31,12 @@ export type PeerWorkers = {
    * Exchanges the metrics of this process for the snapshots of its peers; its counts stay known when it ends. Returns undefined
    * if the supervisor does not respond.
    */
-  exchangeSnapshots(own: Snapshot['metrics']): Promise<PeerSnapshots | undefined>;
+  collectSnapshots(own: Snapshot['metrics']): Promise<PeerSnapshots | undefined>;
 };
 
 /** For a process that serves alone. */
 export const noPeers: PeerWorkers = {
-  exchangeSnapshots: () => Promise.resolve({ snapshots: [], responding: 0, missing: 0 }),
+  collectSnapshots: () => Promise.resolve({ snapshots: [], responding: 0, missing: 0 }),
 };
 
 /**

@@ -46,8 +46,14 @@ export function createCallback(deps: {
     const search = new URLSearchParams(query);
     const { jwtStateOf } = redirectLogin;
     const state = jwtStateOf === undefined ? stateOf(search) : await stateIn(search, jwtStateOf);
-    const pending = await loginCookies.find(state, cookieHeader);
-    response.setHeader('Set-Cookie', loginCookies.clear(state, cookieHeader));
+    const pending = await loginCookies.find(state, cookieHeader).catch((error: unknown) => {
+      // The cookie stays, and the code is not used: a reload may succeed.
+      const returnTo = loginCookies.returnToOf(state, cookieHeader);
+      const path = returnTo ?? failureReturnTo ?? deps.defaultReturnTo;
+      context.failureReturnTo = { path, always: false };
+      throw error;
+    });
+    response.setHeader('Set-Cookie', await loginCookies.clear(state, cookieHeader));
     if (pending === undefined) {
       // A reload, or the Back button: the login is complete, and the page is not for people.
       if (isNavigation(request) && (await isSignedIn(request, context)))
@@ -68,15 +74,14 @@ export function createCallback(deps: {
     const { key, setCookie } = await completeSignIn(redirectLogin.finish(callbackUrl, pending), {
       request: auditedRequest(context),
       cookieHeader,
-      replaces: [pending, ...others].flatMap(({ replaces }) => replaces ?? []),
+      replaces: [pending, ...others.map(({ login }) => login)].flatMap(({ replaces }) => replaces ?? []),
       beganAtMs,
       stepUp: required && { required, from, beganAtMs },
     });
 
     response.appendHeader('Set-Cookie', [setCookie, ...signOutMarker.clear(cookieHeader)]);
-    // The callback of another attempt will not carry this session's cookie (SameSite=Strict), so its login cookie names it.
-    for (const other of others)
-      response.appendHeader('Set-Cookie', await loginCookies.update({ ...other, replaces: key }));
+    // The callback of another attempt will not carry this session's cookie (SameSite=Strict), so the attempt names it.
+    for (const other of others) response.appendHeader('Set-Cookie', await loginCookies.update(other, key));
     redirect(response, pending.returnTo);
   };
 

@@ -15,7 +15,7 @@ type SignInBrowser = {
   /** The keys of sessions that the browser had earlier; they end. */
   readonly replaces?: readonly string[];
   /** When the sign-in started, if before its token request; milliseconds since the epoch. */
-  readonly beganAtMs?: number;
+  readonly beganAtMs?: number | undefined;
   /** Of a step-up: the sign-in must bring what it requires, or its session stays. */
   readonly stepUp?: StepUp | undefined;
 };

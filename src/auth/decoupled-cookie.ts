@@ -13,6 +13,8 @@ import type { Attempt } from './attempt-limit.ts';
 export type PendingApproval = {
   /** The provider's identifier of the sign-in. */
   readonly id: string;
+  /** Absent in a cookie of an earlier version. */
+  readonly startedAtMs?: number | undefined;
   readonly expiresAtMs: number;
   /** Until then the provider may be asked whether the user approved in time. */
   readonly pollableUntilMs: number;
@@ -36,6 +38,7 @@ export type DecoupledCookie = {
 
 const pendingApproval = z.object({
   id: z.string(),
+  startedAtMs: z.number().optional(),
   expiresAtMs: z.number(),
   pollableUntilMs: z.number(),
   replaces: z.string().optional(),

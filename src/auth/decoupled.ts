@@ -9,6 +9,7 @@ import { loginDenied } from '../provider/login-failure.ts';
 import { UnusedTokensError, type DecoupledLogin, type DecoupledOutcome } from '../provider/provider.ts';
 import type { PollSchedule } from '../redis/poll-schedule.ts';
 import type { Sessions } from '../sessions/service.ts';
+import { DECOUPLED_LATE_MS, DECOUPLED_LIFETIME_MS, pollClaimMs } from '../timing.ts';
 import type { AttemptLimit } from './attempt-limit.ts';
 import { createBindingMessages } from './binding-message.ts';
 import type { DecoupledCookie, PendingApproval } from './decoupled-cookie.ts';
@@ -21,15 +22,6 @@ export type DecoupledHandlers = { begin: RequestHandler; poll: RequestHandler };
 const SLOWER_BY_MS = 5_000;
 /** The bounds of the polling interval, whatever the provider says, in milliseconds. */
 const INTERVAL_MS = { shortest: 50, longest: 60_000 };
-/**
- * How long after its end a pending sign-in may still be polled, in milliseconds: the user may have approved it just before,
- * and only the provider knows.
- */
-const LATE_MS = 60_000;
-/** How much longer a claim lasts than the poll itself, for the messages to the store, in milliseconds. */
-const CLAIM_MARGIN_MS = 5_000;
-/** The longest lifetime of a pending sign-in, whatever the provider's `expires_in`, in milliseconds. */
-const MAX_LIFETIME_MS = 3_600_000;
 
 /**
  * `POST /decoupled` makes the provider ask the user for approval on another device. `GET /decoupled` returns the state: 202
@@ -73,7 +65,7 @@ export function createDecoupled(deps: {
     pending: PendingApproval,
   ): Promise<DecoupledOutcome & { intervalMs: number }> => {
     const name = scheduleName(pending);
-    const slot = await pollSchedule.claim(name, decoupledLogin.maxPollMs + CLAIM_MARGIN_MS);
+    const slot = await pollSchedule.claim(name, pollClaimMs(decoupledLogin));
     if (slot.kind === 'over') return { kind: 'expired', intervalMs: 0 };
     const { intervalMs } = slot;
     if (slot.kind === 'wait') return { kind: 'pending', intervalMs };
@@ -106,22 +98,24 @@ export function createDecoupled(deps: {
         hints.loginHint === undefined
           ? undefined
           : await attemptLimit.begin(hints.loginHint, clientNetworkOf(response));
+      const startedAtMs = clock();
       const begun = await decoupledLogin.begin(hints).catch(async (error: unknown) => {
         if (attempt !== undefined && isUnavailable(error)) await attemptLimit.cancel(attempt);
         throw error;
       });
       const { id, expiresInSeconds, intervalSeconds } = begun;
-      const lifetimeMs = Math.min(MAX_LIFETIME_MS, Math.ceil(expiresInSeconds * 1000));
+      const lifetimeMs = Math.min(DECOUPLED_LIFETIME_MS, Math.ceil(expiresInSeconds * 1000));
       const intervalMs = boundedInterval(intervalSeconds, lifetimeMs);
       const pending = {
         id,
+        startedAtMs,
         expiresAtMs: clock() + lifetimeMs,
-        pollableUntilMs: clock() + lifetimeMs + LATE_MS,
+        pollableUntilMs: clock() + lifetimeMs + DECOUPLED_LATE_MS,
         replaces: before.kind === 'live' ? before.session.key : undefined,
         attempt,
         bindingMessage: decoupledLogin.bindingMessage === 'generated' ? bindingMessage : undefined,
       };
-      await pollSchedule.open(scheduleName(pending), intervalMs, lifetimeMs + LATE_MS);
+      await pollSchedule.open(scheduleName(pending), intervalMs, lifetimeMs + DECOUPLED_LATE_MS);
       response.setHeader('Set-Cookie', await cookie.set(pending));
       response.status(202).json(stateBody(pending, intervalMs));
     },
@@ -151,6 +145,7 @@ export function createDecoupled(deps: {
             request: auditedRequest(requestContextOf(response)),
             cookieHeader: request.headers.cookie,
             replaces,
+            beganAtMs: pending.startedAtMs,
           };
           const { setCookie } = await completeSignIn(Promise.resolve(outcome.signIn), browser);
           if (pending.attempt !== undefined) await attemptLimit.succeed(pending.attempt);

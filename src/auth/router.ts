@@ -1,6 +1,7 @@
-import { Router, type ErrorRequestHandler, type RequestHandler } from 'express';
+import { Router, type RequestHandler } from 'express';
 import { GatewayError } from '../errors.ts';
 import { requestContextOf } from '../http/inbound/request-context.ts';
+import { checkUtf8 } from '../http/inbound/target.ts';
 import type { SecurityHeaders } from '../http/security-headers.ts';
 import type { MySessions } from './session/my-sessions.ts';
 
@@ -44,6 +45,7 @@ export function createAuthRouter(handlers: AuthHandlers, setHeaders: SecurityHea
     context.route = 'auth';
     setHeaders(response);
     response.setHeader('X-Request-Id', context.requestId);
+    checkUtf8(context.target.path);
     next();
   });
   const serve = (path: string, { get, post, delete: remove }: Methods) => {
@@ -67,24 +69,11 @@ export function createAuthRouter(handlers: AuthHandlers, setHeaders: SecurityHea
   serve('/sessions', { get: handlers.mySessions.list, delete: handlers.mySessions.endOthers });
   serve('/sessions/:id', { delete: handlers.mySessions.endOne });
   serve('/jwks.json', { get: handlers.jwks });
-  router.use(rejectBadEncoding);
   router.use(function unknownEndpoint() {
     throw new GatewayError('not_found', { detail: 'This endpoint does not exist.' });
   });
   return router;
 }
-
-/** Express decodes path parameters and throws a URIError when their encoding is malformed (`%ff`). */
-const rejectBadEncoding: ErrorRequestHandler = (error, _request, _response, next) => {
-  next(
-    error instanceof URIError
-      ? new GatewayError('bad_request', {
-          detail: 'The path contains a malformed percent-encoding.',
-          cause: error,
-        })
-      : error,
-  );
-};
 
 function rejectMethod(allow: readonly string[]): RequestHandler {
   return function methodNotAllowed() {

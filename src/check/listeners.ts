@@ -19,14 +19,14 @@ export async function checkListeners(config: Config): Promise<readonly CheckResu
   ];
 }
 
-type Finding = Omit<CheckResult, 'name'>;
+type UnnamedResult = Omit<CheckResult, 'name'>;
 
 function named(name: string) {
-  return ({ verdict, detail }: Finding): CheckResult => checkResult(name, verdict, detail);
+  return ({ verdict, detail }: UnnamedResult): CheckResult => checkResult(name, verdict, detail);
 }
 
 /** The gateway creates the file of a socket, but not its folder. */
-async function missingFolder(address: ListenAddress): Promise<Finding | undefined> {
+async function missingFolder(address: ListenAddress): Promise<UnnamedResult | undefined> {
   if (address.socketPath === undefined) return undefined;
   const folder = dirname(address.socketPath);
   const isFolder = await stat(folder).then(
@@ -40,14 +40,14 @@ async function missingFolder(address: ListenAddress): Promise<Finding | undefine
   };
 }
 
-function checkSocket({ listen, trustProxy }: Config): Finding {
+function checkSocket({ listen, trustProxy }: Config): UnnamedResult {
   const address = formatListenAddress(listen);
   if (trustProxy.includes(UNIX_PEER)) return { verdict: 'ok', detail: address };
   const detail = `${address}, without ${UNIX_PEER} in trustProxy: X-Forwarded-For is not read, and all clients count as one; add it`;
   return { verdict: 'warning', detail };
 }
 
-function checkAdmin({ admin: { listen, token } }: Config): Finding {
+function checkAdmin({ admin: { listen, token } }: Config): UnnamedResult {
   const address = formatListenAddress(listen);
   if (token !== undefined && isGuessable(token))
     return {

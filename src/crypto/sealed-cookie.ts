@@ -1,5 +1,5 @@
-import { sealData, unsealData } from 'iron-session';
-import type { Key, KeyPurpose, KeyRing } from './key-ring.ts';
+import { openIron, sealIron } from './iron.ts';
+import type { KeyPurpose, KeyRing } from './key-ring.ts';
 
 /** Seals small values for cookies: the browser can neither read nor forge them. */
 export type SealedCookies = {
@@ -21,67 +21,47 @@ export type ForgedSealLimit = {
   count(clientAddress: string): void;
 };
 
-/**
- * The end of a seal: the HMAC of 32 bytes in 43 characters, one "~", and the version of iron-session's format.
- *
- * SECURITY: a decoder ignores two bits of the last of the 43 characters, and iron-session 9 ignores text after a second
- * "~". Requiring zero bits and a single "~" gives each seal one spelling: a seal with any changed bit does not open.
- */
-const CANONICAL = /^[^~]*\*[\w-]{42}[AEIMQUYcgkosw048]~2$/;
+/** What iron-session 9 appends to its seals. */
+const VERSION = '~2';
 
-/** Cookie seals by iron-session (Fe26.2: AES-256-CBC with HMAC-SHA-256), under keys of the given purpose. */
+/** Cookie seals in the format of iron-session 9, under keys of the given purpose. */
 export function createSealedCookies(
   keyRing: KeyRing,
   purpose: KeyPurpose,
   forgedSeals?: ForgedSealLimit,
 ): SealedCookies {
-  const unknownKeyId = (text: string) => {
-    const keyId = CANONICAL.test(text) ? keyIdIn(text) : undefined;
-    return keyId === undefined || keyRing.find(purpose, keyId) !== undefined ? undefined : keyId;
-  };
-  const open = async (text: string): Promise<Record<string, unknown> | undefined> => {
-    let failed = false;
-    try {
-      // iron-session 9 returns {} for an invalid seal, which may also be a sealed value, and reports the difference only
-      // to `onUnsealError` (test/unit/dependencies/iron-session.test.ts). An exception means an invalid seal as well.
-      const value = await unsealData(text, {
-        password: passwords(keyRing.all(purpose)),
-        ttl: 0,
-        onUnsealError: () => (failed = true),
-      });
-      return failed || typeof value !== 'object' || value === null ? undefined : { ...value };
-    } catch {
-      return undefined;
-    }
-  };
+  const findKey = (keyId: number | undefined) =>
+    keyId === undefined ? undefined : keyRing.find(purpose, keyId);
 
   return {
-    // iron-session 9 seals with the highest password id, so it gets only the current key.
-    seal: (value, ttl) => sealData(value, { password: passwords([keyRing.current(purpose)]), ttl }),
-
-    async unseal(text, clientAddress) {
-      if (!CANONICAL.test(text) || unknownKeyId(text) !== undefined) return undefined;
-      if (clientAddress === undefined) return open(text);
-      // SECURITY: before the key derivation, because any client could make the gateway repeat it.
-      forgedSeals?.check(clientAddress);
-      const value = await open(text);
-      if (value === undefined) forgedSeals?.count(clientAddress);
-      return value;
+    async seal(value, ttlSeconds) {
+      const expiresAtMs = ttlSeconds === 0 ? undefined : Date.now() + ttlSeconds * 1000;
+      return sealIron(JSON.stringify(value), keyRing.current(purpose), expiresAtMs) + VERSION;
     },
 
-    unknownKeyId,
+    async unseal(text, clientAddress) {
+      const key = findKey(keyIdIn(text));
+      if (key === undefined) return undefined;
+      // SECURITY: before the key derivation, because any client could make the gateway repeat it.
+      if (clientAddress !== undefined) forgedSeals?.check(clientAddress);
+      const opened = openIron(text.slice(0, -VERSION.length), key, Date.now());
+      if (opened !== undefined) return JSON.parse(opened);
+      if (clientAddress !== undefined) forgedSeals?.count(clientAddress);
+      return undefined;
+    },
+
+    unknownKeyId(text) {
+      const keyId = keyIdIn(text);
+      return findKey(keyId) === undefined ? keyId : undefined;
+    },
   };
 }
 
-/** The prefix of iron-session's format, followed by the key id. */
-const KEY_ID = /^Fe26\.2\*(\d{1,10})\*/;
+/** A seal with its key id: it ends in the code of 32 bytes in base64url, and the version. */
+const SEAL = /^Fe26\.2\*(\d{1,10})\*[^~]*\*[\w-]{42}[AEIMQUYcgkosw048]~2$/;
 
-/** The id of the key in a seal; it is not authenticated. */
-export function keyIdIn(seal: string): number | undefined {
-  const [, digits] = KEY_ID.exec(seal) ?? [];
+/** The id of the key in a seal; undefined for any other text. It is not authenticated. */
+export function keyIdIn(text: string): number | undefined {
+  const [, digits] = SEAL.exec(text) ?? [];
   return digits === undefined ? undefined : Number(digits);
-}
-
-function passwords(keys: readonly Key[]): Record<string, string> {
-  return Object.fromEntries(keys.map((key) => [key.id, key.secret.export().toString('base64url')]));
 }

@@ -68,9 +68,11 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
   });
   const limitLogouts = limited('backchannelLogout');
 
+  const returnTo = createReturnTo(baseUrl, login.prefix);
   const loginCookies = createLoginCookies({
     seals: createSealedCookies(keyRing, 'login-cookie'),
     store: backends.store,
+    returnTo,
     defaultReturnTo: login.defaultReturnTo,
     secure,
     clock,
@@ -110,7 +112,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
             loginCookies,
             parameters: createLoginParameters(login.parameters, config.provider.authorizationParams ?? {}),
             stepUpQuery: createStepUpQuery({ sessions, stepUpLinks, limits: stepUpLimitsOf(config), log }),
-            returnTo: createReturnTo(baseUrl, login.prefix),
+            returnTo,
             defaultReturnTo: login.defaultReturnTo,
             sameSite: session.cookie.sameSite,
             signOutMarker,

@@ -105,9 +105,10 @@ function bufferLines(sink: Sink, maxWrite: number): Sink {
   let bufferedLength = 0;
   let timer: NodeJS.Timeout | undefined;
   const writeBuffered = () => {
+    if (timer === undefined) return;
     clearTimeout(timer);
     timer = undefined;
-    if (lines.length === 0) return;
+    process.off('exit', flushSync);
     const text = lines.join('');
     lines = [];
     bufferedLength = 0;
@@ -117,13 +118,14 @@ function bufferLines(sink: Sink, maxWrite: number): Sink {
     writeBuffered();
     sink.flushSync();
   };
-  process.on('exit', flushSync);
   return {
     write(line) {
       if (bufferedLength + line.length > maxWrite) writeBuffered();
       lines.push(line);
       bufferedLength += line.length;
-      timer ??= setTimeout(writeBuffered, FLUSH_INTERVAL_MS).unref();
+      if (timer !== undefined) return;
+      timer = setTimeout(writeBuffered, FLUSH_INTERVAL_MS).unref();
+      process.once('exit', flushSync);
     },
     flushSync,
   };

@@ -3,7 +3,7 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
 /**
  * V8 flags for a gateway's heap: objects of a request live as long as it, and the long-lived objects are caches. They belong on the
- * command line of Node.js. Measurements: `docs/decisions/0016-a-heap-for-short-lives.md`.
+ * command line of Node.js. Measurements: `docs/decisions/0016-v8-flags.md`.
  */
 export const v8Flags: readonly string[] = [
   // After sign-ins, whose objects live long, V8 would allocate the same objects of requests in the old generation.

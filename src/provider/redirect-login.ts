@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import * as oauth from 'openid-client';
 import type { StepUpRequirement } from '../errors.ts';
 import type { DpopKey } from '../dpop/key.ts';
@@ -85,7 +86,7 @@ export function createRedirectLogin(deps: {
         redirect_uri: redirectUri,
         state: attempt.state,
         ...(isOpenId ? { nonce: attempt.nonce } : {}),
-        code_challenge: await oauth.calculatePKCECodeChallenge(attempt.codeVerifier),
+        code_challenge: hash('sha256', attempt.codeVerifier, 'base64url'),
         code_challenge_method: 'S256',
         ...(key === undefined ? {} : { dpop_jkt: key.thumbprint }),
       };

@@ -41,6 +41,7 @@ export function createRoutes(configs: readonly RouteConfig[]): Routes {
     .sort((a, b) => b.config.path.length - a.config.path.length);
   const find = createPrefixLookup(all.map((route) => [route.config.path, route]));
   const findCaseFolded = createPrefixLookup(all.map((route) => [foldPath(route.config.path), route]));
+  const findFolded = (path: string) => findCaseFolded(foldPath(path));
   return {
     all,
     match(path) {
@@ -48,7 +49,8 @@ export function createRoutes(configs: readonly RouteConfig[]): Routes {
       if (ambiguous.test(path)) {
         checkAmbiguity(
           path,
-          (decoded) => find(decoded) === route && findCaseFolded(foldPath(decoded)) === route,
+          (decoded) =>
+            find(decoded) === route && readingsOf(decoded).every((path) => findFolded(path) === route),
         );
       }
       return route;
@@ -100,6 +102,20 @@ function checkAmbiguity(path: string, isOfSameRoute: (decoded: string) => boolea
     if (!isOfSameRoute(decoded)) throw ambiguousPath();
     if (!decoded.includes('%')) return;
   }
+}
+
+/** A decoded path, and what it is for an upstream that reads it as UTF-8. */
+function readingsOf(decoded: string): string[] {
+  return /[\x80-\xff]/.test(decoded) ? [decoded, foldUnicode(decoded)] : [decoded];
+}
+
+/**
+ * Reads decoded bytes as UTF-8, and folds what upstreams take for ASCII when they ignore letter case or normalise: full-width forms,
+ * the dotless i, the long s, the Kelvin sign, the no-break space.
+ */
+function foldUnicode(bytes: string): string {
+  const text = Buffer.from(bytes, 'latin1').toString().normalize('NFKC');
+  return text.toUpperCase().toLowerCase().replaceAll('\u0307', '');
 }
 
 function ambiguousPath(): GatewayError {

@@ -40,9 +40,8 @@ const conflict: TicketReading = { kind: 'conflict' };
 const BYTES_PER_SEAL = 512;
 
 /**
- * Tickets sealed by iron-session. Opening a seal costs more than the rest of a request (two PBKDF2 and an HMAC in the
- * thread pool), so memory keeps the keys of up to `remembered` seals that this process has made or opened, of 512 bytes each on
- * average.
+ * Sealed tickets. Opening a seal takes two key derivations, so memory keeps the keys of up to `remembered` seals that this
+ * process has made or opened, of 512 bytes each on average.
  */
 export function createTickets(deps: {
   seals: SealedCookies;

@@ -18,7 +18,7 @@ export type ConfigFiles = { readonly file: string; readonly initial: FileTexts; 
 
 /**
  * The messages between a worker and the supervisor. A worker exchanges its snapshot for those of its peers
- * (`exchangeSnapshots`); the supervisor requests one from each peer (`getSnapshot`, `snapshot`) and returns them all
+ * (`collectSnapshots`); the supervisor requests one from each peer (`getSnapshot`, `snapshot`) and returns them all
  * (`peerSnapshots`). `id` pairs a response with its request. A worker answers each `ping` at once, unless it hangs. It asks
  * for the files to start with (`getFiles`) and reloads with those it is sent (`reload`), so that all workers have the same
  * configuration, and a new one that of the others; it reports how each reload ended (`reloaded`, with an `error` if it failed); it
@@ -34,7 +34,7 @@ export type Message =
   | { readonly kind: 'reloaded'; readonly id: number; readonly error?: string }
   | { readonly kind: 'getSnapshot'; readonly id: number }
   | { readonly kind: 'snapshot'; readonly id: number; readonly snapshot: Snapshot }
-  | { readonly kind: 'exchangeSnapshots'; readonly id: number; readonly metrics: Snapshot['metrics'] }
+  | { readonly kind: 'collectSnapshots'; readonly id: number; readonly metrics: Snapshot['metrics'] }
   | { readonly kind: 'peerSnapshots'; readonly id: number; readonly peers: PeerSnapshots };
 
 const kinds: ReadonlySet<unknown> = new Set<Message['kind']>([
@@ -47,7 +47,7 @@ const kinds: ReadonlySet<unknown> = new Set<Message['kind']>([
   'ping',
   'pong',
   'getSnapshot',
-  'exchangeSnapshots',
+  'collectSnapshots',
   'snapshot',
   'peerSnapshots',
 ]);
@@ -67,9 +67,9 @@ export function createSnapshotClient(
     if (message.kind === 'ping') supervisor.send({ kind: 'pong' });
   });
   return {
-    exchangeSnapshots: (metrics) =>
+    collectSnapshots: (metrics) =>
       requests.send(PEER_SNAPSHOTS_TIMEOUT_MS, (id) =>
-        supervisor.send({ kind: 'exchangeSnapshots', id, metrics }),
+        supervisor.send({ kind: 'collectSnapshots', id, metrics }),
       ),
     provide(takeSnapshot) {
       supervisor.onMessage((message) => {
@@ -131,7 +131,7 @@ export function createSnapshotBroker(deps: {
           record(worker, message.snapshot.metrics);
           requests.settle(message.id, message.snapshot);
         }
-        if (message.kind === 'exchangeSnapshots') {
+        if (message.kind === 'collectSnapshots') {
           record(worker, message.metrics);
           void collect(worker).then((peers) => worker.send({ kind: 'peerSnapshots', id: message.id, peers }));
         }

@@ -73,7 +73,9 @@ describe('four processes with a provider that allows each refresh token one use'
     expect(refreshes() - before).toBe(1);
     gate.release();
 
-    await vi.waitFor(() => expect(cluster.provider.families.at(-1)?.accessTokens).toHaveLength(2));
+    await vi.waitFor(() => expect(cluster.provider.families.at(-1)?.accessTokens).toHaveLength(2), {
+      timeout: 20_000,
+    });
   });
 
   it('present no refresh token twice, lose no session and mix up no tokens', () => {

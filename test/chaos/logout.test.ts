@@ -68,7 +68,7 @@ it.each([
     // A logout by a page waits for the revocation, so that a refresh processed later comes too late.
     expect(issued.length).toBeGreaterThanOrEqual(moment === 'after' ? 2 : 1);
     expect(issued.length).toBeLessThanOrEqual(moment === 'before' && signOut === byPage ? 1 : 2);
-    await vi.waitFor(() => expect(revoked()).toEqual(expect.arrayContaining(issued)));
+    await vi.waitFor(() => expect(revoked()).toEqual(expect.arrayContaining(issued)), { timeout: 20_000 });
     expect(family?.alive).toBe(false);
   },
 );

@@ -56,20 +56,20 @@ describe('the complete flow in a browser with a provider that issues one-time re
   it('shows the app to a visitor without a session and rejects an API call without contacting the API', async () => {
     await page.goto(demo.url);
     await page.click('#call-anonymously');
-    await expect.poll(() => page.locator('#anonymous-answer').innerText()).toContain('session_required');
+    await expect.poll(() => page.locator('#anonymous-response').innerText()).toContain('session_required');
   });
 
   it('signs a user in at the provider and returns to the app', async () => {
     await page.click('#sign-in');
     await page.click('button[value="ada"], button:has-text("Ada")');
-    await page.waitForSelector('#desk:not([hidden])');
+    await page.waitForSelector('#signed-in:not([hidden])');
     expect(page.url()).toBe(`${demo.url}/`);
-    await expect.poll(() => page.locator('#answer-line').innerText()).toContain('200 GET /api/me');
+    await expect.poll(() => page.locator('#response-line').innerText()).toContain('200 GET /api/me');
   });
 
   it('keeps the user signed in after a reload', async () => {
     await page.reload();
-    await page.waitForSelector('#desk:not([hidden])');
+    await page.waitForSelector('#signed-in:not([hidden])');
   });
 
   it(
@@ -87,7 +87,9 @@ describe('the complete flow in a browser with a provider that issues one-time re
     const before = await figure('tokens');
     await page.click('#reject');
     await expect.poll(() => figure('tokens'), patiently).toBe(before + 1);
-    await expect.poll(() => page.locator('#answer-line').innerText(), patiently).toContain('refreshed early');
+    await expect
+      .poll(() => page.locator('#response-line').innerText(), patiently)
+      .toContain('refreshed early');
     expect(await figure('failed')).toBe(0);
     await page.click('#stream');
   });

@@ -130,7 +130,7 @@ describe('the server of the documentation', () => {
     const server = startChildProcess(process.execPath, [join(ours.folder, 'snippet.js')], { env });
     provider.client.redirectUris.push(`${url}/auth/callback`);
     const ready = () => fetch(`http://127.0.0.1:${adminPort}/readyz`).then(({ status }) => status, String);
-    await expect.poll(ready, { timeout: 20_000 }).toBe(200);
+    await expect.poll(ready).toBe(200);
 
     const agent = createUserAgent(url);
     await agent.signIn('/version');

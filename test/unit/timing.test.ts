@@ -1,18 +1,25 @@
 import { describe, expect, it } from 'vitest';
 import { refreshSchema } from '../../src/config/schema/refresh.ts';
 import {
+  DECOUPLED_LATE_MS,
+  DECOUPLED_LIFETIME_MS,
   LOGIN_LIFETIME_MS,
   lockRenewalIntervalMs,
+  MISSING_VERSION_MS,
   OUTAGE_GRACE_MS,
   PEER_SNAPSHOTS_TIMEOUT_MS,
   PENDING_WRITE_RETRY,
+  pollClaimMs,
   RECONNECT_GRACE_MS,
   REDIS_COMMAND_TIMEOUT_MS,
   REDIS_RECONNECT,
   refreshWaits,
+  RESPONSE_GRACE_MS,
   revocationLeaseMs,
   SIGN_IN_REFUSAL_MS,
   spendMarkMs,
+  UPGRADED_DRAIN_MS,
+  WEBSOCKET_CLOSE_MS,
   WORKER_SNAPSHOT_TIMEOUT_MS,
 } from '../../src/timing.ts';
 
@@ -35,9 +42,12 @@ describe('the grace after an outage of Redis', () => {
 });
 
 describe('the spend mark', () => {
-  it.each(settings)('the spend mark outlasts a token endpoint call: %o', (refresh) => {
-    expect(spendMarkMs(refresh)).toBeGreaterThan(refresh.timeout);
-  });
+  it.each(settings)(
+    'the spend mark outlasts a token endpoint call with a late response, by the write of its result: %o',
+    (refresh) => {
+      expect(spendMarkMs(refresh)).toBe(refresh.timeout + RESPONSE_GRACE_MS + 500);
+    },
+  );
 
   it('the spend mark expires by default before the lock of a killed holder, so that it delays nobody', () => {
     expect(spendMarkMs(defaults)).toBeLessThan(defaults.lockTtl - lockRenewalIntervalMs(defaults.lockTtl));
@@ -75,10 +85,38 @@ describe('the lock of a session', () => {
   );
 });
 
-describe('the time for which a logout refuses earlier sign-ins', () => {
+describe('the time for which a logout rejects earlier sign-ins', () => {
   it('the time for which a logout rejects earlier sign-ins outlasts every login attempt', () => {
     expect(SIGN_IN_REFUSAL_MS).toBeGreaterThan(LOGIN_LIFETIME_MS);
-    expect(SIGN_IN_REFUSAL_MS).toBe(900_000);
+  });
+
+  it('the time for which a logout rejects earlier sign-ins outlasts every sign-in on another device', () => {
+    expect(SIGN_IN_REFUSAL_MS).toBeGreaterThan(DECOUPLED_LIFETIME_MS + DECOUPLED_LATE_MS);
+    expect(SIGN_IN_REFUSAL_MS).toBe(66 * 60_000);
+  });
+});
+
+describe('the claim of a poll for a sign-in on another device', () => {
+  it.each([{ maxPollMs: 1_000 }, { maxPollMs: 20_000 }])(
+    'the claim of a poll outlasts the poll with a late response and the commands around it: %o',
+    (login) => {
+      expect(pollClaimMs(login)).toBeGreaterThan(
+        login.maxPollMs + RESPONSE_GRACE_MS + REDIS_COMMAND_TIMEOUT_MS,
+      );
+    },
+  );
+});
+
+describe('the time that a missing newer version blocks the older one', () => {
+  it('the time that a missing newer version blocks the older one outlasts the writes after an outage', () => {
+    expect(MISSING_VERSION_MS).toBeGreaterThan(2 * (OUTAGE_GRACE_MS + REDIS_COMMAND_TIMEOUT_MS));
+    expect(MISSING_VERSION_MS).toBe(60_000);
+  });
+});
+
+describe('the time that an upgraded connection has when its process stops', () => {
+  it('the time of an upgraded connection outlasts the close of its WebSocket', () => {
+    expect(UPGRADED_DRAIN_MS).toBeGreaterThan(2 * WEBSOCKET_CLOSE_MS);
   });
 });
 
@@ -95,10 +133,10 @@ describe('the time-out of a worker snapshot', () => {
 });
 
 describe('the lease of a revocation', () => {
-  it.each(settings)(
-    'the lease of a revocation outlasts finding the provider and calling it: %o',
+  it.each([...settings, { timeout: 100 }])(
+    'the lease of a revocation outlasts finding the provider and calling it, each with a late response: %o',
     ({ timeout }) => {
-      expect(revocationLeaseMs({ timeout })).toBeGreaterThan(2 * timeout);
+      expect(revocationLeaseMs({ timeout })).toBeGreaterThan(2 * (timeout + RESPONSE_GRACE_MS));
     },
   );
 });

@@ -39,7 +39,7 @@ export type ProgramOptions = { args?: readonly string[]; env?: Record<string, st
 export type ProgramResult = ChildExit & { stdout: string; stderr: string };
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-const ATTEMPTS = 2;
+const ATTEMPTS = 5;
 
 /**
  * Starts the built program with a configuration file of its own, and waits until it listens.

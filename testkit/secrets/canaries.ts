@@ -22,6 +22,8 @@ export type Canaries = {
   seeFrom(port: number, text: string): void;
   /** The findings so far, each once: the place, the kind of secret and the surrounding text. */
   leaks(): Promise<string[]>;
+  /** Forgets all secrets, ports and findings: test files that run one after the other share this search. */
+  forget(): void;
 };
 
 /** The marker that fakes put into every secret they create, plain and in Base64 at any offset; and that of a private key in PEM. */
@@ -30,6 +32,8 @@ const MARKER = /canary-|Y2FuYXJ5L|jYW5hcnkt|NhbmFyeS|-----BEGIN [A-Z ]*PRIVATE K
 const WORD = /[\w~-]{32,}/g;
 /** A gateway cookie in Set-Cookie: the name and a value. */
 const SET_COOKIE = /^set-cookie: ((?:__Host-Http-)?coatcheck[\w.-]*)=([^;\s]+)/gim;
+/** The seal of a pending sign-in, which Redis or a cookie holds. */
+const LOGIN_SEAL = /Fe26\.2\*[\w*~-]+/g;
 /** The ID token in the redirect of a logout form: the only secret that a browser carries to the provider. */
 const ID_TOKEN_HINT = /\bid_token_hint=[\w.-]+/g;
 /** The searched length of one chunk: larger ones are bodies from tests. */
@@ -45,7 +49,7 @@ export function createCanaries(): Canaries {
   const sealing = new Set<string>();
   const ports = new Set<number>();
   const cookies = new Set<string>();
-  const loginCookies = new Set<string>();
+  const loginSeals = new Set<string>();
 
   const report = (place: Place, kind: string, text: string, at: number) => {
     found.add(`${kind} in ${place}: ${JSON.stringify(text.slice(Math.max(0, at - 120), at + 60))}`);
@@ -72,15 +76,16 @@ export function createCanaries(): Canaries {
       if (places === undefined) seen.set(word, new Set([place]));
       else places.add(place);
     }
+    if (place === 'Redis') for (const [seal] of text.matchAll(LOGIN_SEAL)) loginSeals.add(seal);
     if (place !== 'the browser') return;
     for (const [, name = '', value = ''] of text.matchAll(SET_COOKIE)) {
       keep('cookie', value);
       if (name.endsWith('coatcheck')) cookies.add(value);
-      else if (name.includes('coatcheck-login-')) loginCookies.add(value);
+      else for (const [seal] of value.matchAll(LOGIN_SEAL)) loginSeals.add(seal);
     }
   };
 
-  /** Opens the cookies set since the last call: the secrets inside must not appear anywhere. */
+  /** Opens the seals found since the last call: the secrets inside must not appear anywhere. */
   const keepContents = async () => {
     if (sealing.size === 0) return;
     const keyRing = createKeyRing([...sealing]);
@@ -95,7 +100,7 @@ export function createCanaries(): Canaries {
     };
     await keepMember('session-cookie', cookies, 'id', 'session identifier');
     // The session will have this key.
-    await keepMember('login-cookie', loginCookies, 'dpopKey', 'DPoP key');
+    await keepMember('login-cookie', loginSeals, 'dpopKey', 'DPoP key');
   };
 
   return {
@@ -125,6 +130,9 @@ export function createCanaries(): Canaries {
     leaks: async () => {
       await keepContents();
       return [...found];
+    },
+    forget: () => {
+      for (const kept of [kinds, seen, found, sealing, ports, cookies, loginSeals]) kept.clear();
     },
   };
 }

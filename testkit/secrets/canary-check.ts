@@ -6,4 +6,10 @@ import { canaries } from './canaries.ts';
 /** Fails the test during which a secret leaks, or the file if it leaks while everything closes. */
 const check = async () => expect(await canaries.leaks(), 'secrets where none may be').toEqual([]);
 afterEach(check);
-afterAll(check);
+afterAll(async () => {
+  try {
+    await check();
+  } finally {
+    canaries.forget();
+  }
+});

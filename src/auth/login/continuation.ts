@@ -16,7 +16,7 @@ export function isContinued(query: URLSearchParams): boolean {
   return query.has(PARAMETER);
 }
 
-/** SECURITY: a link of another site may have the parameter, too. */
+/** SECURITY: a link of another site may have the parameter, too, and means nothing by it. */
 export function isContinuedHere(
   { headers }: Pick<IncomingMessage, 'headers'>,
   query: URLSearchParams,

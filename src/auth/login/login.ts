@@ -71,8 +71,8 @@ export function createLogin(deps: {
     }
     const { cookie } = request.headers;
     const before = await sessions.peek(cookie, clientAddress).catch(() => undefined);
-    if (before?.kind === 'absent' && mayLackCookie(request, sameSite) && !isContinued(query))
-      return sendHop(response, continuedUrl(target));
+    if (before?.kind === 'absent' && mayLackCookie(request, sameSite))
+      return sendHop(response, continuedUrl(target), { byItself: !isContinued(query) });
     const stepUp = await stepUpQuery(query, cookie, clientAddress);
     if (stepUp === 'expired')
       return fail(stepUpExpired('"stepUp" has expired, or belongs to another session; repeat the request'));

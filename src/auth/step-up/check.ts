@@ -1,6 +1,7 @@
 import type { StepUpRequirement } from '../../errors.ts';
 import type { SignIn } from '../../provider/provider.ts';
 import type { SessionData } from '../../sessions/session.ts';
+import { PROVIDER_CLOCK_TOLERANCE_SECONDS } from '../../timing.ts';
 
 /** A step-up: a sign-in for a session that is valid, and not enough for a request (RFC 9470). */
 export type StepUp = {
@@ -9,9 +10,6 @@ export type StepUp = {
   readonly from: string;
   readonly beganAtMs: number;
 };
-
-/** How far the provider's clock may be off. */
-const CLOCK_TOLERANCE_SECONDS = 60;
 
 type Candidate = { readonly signIn: SignIn; readonly session: SessionData; readonly beganAtMs: number };
 
@@ -40,5 +38,5 @@ function isRecent(maxAge: number, { signIn, session, beganAtMs }: Candidate): bo
   // The authentication of the session itself is at least as old as the session, whatever the provider's clock says.
   const isNew = typeof earlier !== 'number' || authTime > earlier;
   if (!isNew && beganAtMs - session.createdAtMs > maxAge * 1000) return false;
-  return beganAtMs / 1000 - authTime <= maxAge + CLOCK_TOLERANCE_SECONDS;
+  return beganAtMs / 1000 - authTime <= maxAge + PROVIDER_CLOCK_TOLERANCE_SECONDS;
 }

@@ -26,7 +26,6 @@ export function isFramed({ headers }: Headers): boolean {
 
 /** Whether the browser only prepares for a navigation that may never happen. */
 export function isPrefetch({ headers }: Headers): boolean {
-  return /\bpre(?:fetch|render)\b/i.test(
-    `${String(headers['sec-purpose'] ?? '')} ${String(headers['purpose'] ?? '')}`,
-  );
+  const purposes = ['sec-purpose', 'purpose', 'x-moz'].map((name) => String(headers[name] ?? ''));
+  return /\bpre(?:fetch|render)\b/i.test(purposes.join(' '));
 }

@@ -31,6 +31,18 @@ export function parseTarget(url: string | undefined): Target {
   return { path, query: queryAt === -1 ? '' : url.slice(queryAt) };
 }
 
+/** Rejects a path of an endpoint of the gateway's own whose bytes are not UTF-8; an API may name its resources otherwise. */
+export function checkUtf8(path: string): void {
+  try {
+    decodeURIComponent(path);
+  } catch (cause) {
+    throw new GatewayError('bad_request', {
+      detail: 'The path contains a malformed percent-encoding.',
+      cause,
+    });
+  }
+}
+
 function checkPath(path: string): void {
   if (path.startsWith('//')) throw reject('The path begins with an empty segment.');
   let decoded = path;

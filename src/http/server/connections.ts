@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { UPGRADED_DRAIN_MS } from '../../timing.ts';
 import { isSending, linger } from './lingering-close.ts';
 
 /** Tracks a server's connections, so that the server can stop without truncating a response. */
@@ -23,9 +24,6 @@ export type Connections = {
  */
 const NEW_GRACE_MS = 500;
 
-/** How long an upgraded connection has for its closing handshake, in milliseconds. */
-const UPGRADED_GRACE_MS = 2_500;
-
 /** How long a client may leave buffered response data unread, in milliseconds. */
 const STALL_MS = 60_000;
 
@@ -39,7 +37,7 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
   /**
    * The unfinished responses of each connection; several when a client pipelines requests. Each connection has a list of
    * its own: one Set for all of them would leave a chain of old hash tables, whose responses the garbage collector keeps
-   * as long as the oldest table (`docs/decisions/0014-nothing-outlives-its-request.md`).
+   * as long as the oldest table (`docs/decisions/0014-lists-for-objects-of-requests.md`).
    */
   const pendingResponses = new Map<Socket, ServerResponse[]>();
   /** Connections without a request so far. */
@@ -106,7 +104,7 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
           if (!response.headersSent) response.setHeader('Connection', 'close');
       }
       setTimeout(() => fresh.forEach((socket) => socket.destroy()), NEW_GRACE_MS).unref();
-      setTimeout(() => upgraded.forEach((socket) => socket.destroy()), UPGRADED_GRACE_MS).unref();
+      setTimeout(() => upgraded.forEach((socket) => socket.destroy()), UPGRADED_DRAIN_MS).unref();
     },
 
     abortResponses() {

@@ -2,6 +2,7 @@ import { decodeJwt, errors, type JWTPayload } from 'jose';
 import { loginRefused, providerUnavailable } from '../login-failure.ts';
 import { hasUntrustedAudience } from '../oidc/audience.ts';
 import { KeySetError, type KeySet } from '../oidc/key-set.ts';
+import { PROVIDER_CLOCK_TOLERANCE_SECONDS } from '../../timing.ts';
 
 /** Reads authorization responses that are one signed JWT (JARM). */
 export type JwtResponses = {
@@ -10,9 +11,6 @@ export type JwtResponses = {
   /** Verifies a response and returns its parameters. Throws `login_failed` with a reason, or `provider_unavailable`. */
   read(response: string): Promise<URLSearchParams>;
 };
-
-/** How far the provider's clock may be off, in seconds. */
-const CLOCK_TOLERANCE_SECONDS = 60;
 
 /** The claims of the JWT itself; the others are parameters of the response (JARM, section 2.1). */
 const ownClaims: ReadonlySet<string> = new Set(['iss', 'aud', 'exp', 'iat', 'nbf', 'jti', 'sub']);
@@ -40,7 +38,7 @@ export function createJwtResponses(deps: {
         issuer,
         audience: clientId,
         requiredClaims: ['exp'],
-        clockTolerance: CLOCK_TOLERANCE_SECONDS,
+        clockTolerance: PROVIDER_CLOCK_TOLERANCE_SECONDS,
         currentDate: new Date(clock()),
       };
       try {

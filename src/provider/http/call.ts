@@ -1,5 +1,6 @@
 import { brotliDecompressSync, inflateRawSync, unzipSync } from 'node:zlib';
 import type { Dispatcher } from 'undici';
+import { RESPONSE_GRACE_MS } from '../../timing.ts';
 
 /** One request to a provider. */
 export type ProviderRequest = {
@@ -18,18 +19,12 @@ export type ProviderResponse = { readonly status: number; readonly headers: Head
 /** Larger than any legitimate response of a provider, in bytes. */
 const MAX_RESPONSE_BYTES = 1_048_576;
 
-/**
- * How long a response may still arrive after the timeout, in milliseconds. After a suspended process resumes, its timers
- * fire before it reads what arrived meanwhile, which may be the only copy of a rotated refresh token.
- */
-const TIMEOUT_GRACE_MS = 250;
-
 /** The names of fields that describe the bytes on the wire and not the text. */
 const ofWire: ReadonlySet<string> = new Set(['content-encoding', 'content-length', 'transfer-encoding']);
 
 /**
  * Sends a request and reads its whole response, of at most 1 MiB. It follows no redirect. With undici's `dispatch`, because its
- * `fetch` takes four times the CPU time. Rejects with the reason of the signal, {@link TIMEOUT_GRACE_MS} later than that.
+ * `fetch` takes four times the CPU time. Rejects with the reason of the signal, {@link RESPONSE_GRACE_MS} later than that.
  */
 export function callProvider(dispatcher: Dispatcher, request: ProviderRequest): Promise<ProviderResponse> {
   const { url, method, headers, body, signal, beforeSend } = request;
@@ -47,7 +42,7 @@ export function callProvider(dispatcher: Dispatcher, request: ProviderRequest): 
     response.reject(signal?.reason);
   };
   let timer: NodeJS.Timeout | undefined;
-  const onAbort = () => (timer = setTimeout(abort, TIMEOUT_GRACE_MS).unref());
+  const onAbort = () => (timer = setTimeout(abort, RESPONSE_GRACE_MS).unref());
   if (signal?.aborted === true) onAbort();
   else signal?.addEventListener('abort', onAbort, { once: true });
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { decodeJwt, errors, type JWTPayload } from 'jose';
 import { hasUntrustedAudience, type TrustedAudiences } from './audience.ts';
 import { KeySetError, type KeySet, type Verified } from './key-set.ts';
+import { PROVIDER_CLOCK_TOLERANCE_SECONDS } from '../../timing.ts';
 
 /**
  * The result of checking an ID token. `unverifiable` says nothing about who signed in: the provider's JWKS could not be
@@ -37,8 +38,6 @@ export type IdTokens = {
   ofRefresh(idToken: string, expected: { readonly subject: string }): Promise<IdTokenVerdict>;
 };
 
-/** How far the provider's clock may be off for the ID token of a login, in seconds. */
-const CLOCK_TOLERANCE_SECONDS = 60;
 /** The oldest ID token that a login accepts, in seconds: some providers date theirs minutes back. */
 const MAX_AGE_SECONDS = 600;
 /** Accepts any age: the ID token of a refresh identifies the user, and clocks may differ by hours. */
@@ -84,7 +83,7 @@ export function createIdTokens(deps: {
       const checks = {
         ...base,
         requiredClaims: ['sub', 'exp', 'iat', ...(nonce === undefined ? [] : ['nonce'])],
-        clockTolerance: CLOCK_TOLERANCE_SECONDS,
+        clockTolerance: PROVIDER_CLOCK_TOLERANCE_SECONDS,
         maxTokenAge: MAX_AGE_SECONDS,
         currentDate: new Date(now),
       };
@@ -149,7 +148,7 @@ export function createIdTokens(deps: {
       if (oldest === undefined) continue;
       if (typeof authTime !== 'number')
         throw invalidClaim('auth_time', 'is missing, although max_age was requested');
-      if (nowSeconds - authTime > oldest + CLOCK_TOLERANCE_SECONDS)
+      if (nowSeconds - authTime > oldest + PROVIDER_CLOCK_TOLERANCE_SECONDS)
         throw invalidClaim('auth_time', 'is older than max_age allows');
     }
     if (acceptable.length > 0 && !(typeof acr === 'string' && acceptable.includes(acr)))

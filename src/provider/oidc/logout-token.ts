@@ -2,6 +2,7 @@ import { decodeJwt, errors, type JWTPayload } from 'jose';
 import { hasUntrustedAudience } from './audience.ts';
 import { KeySetError, type KeySet, type Verified } from './key-set.ts';
 import type { OidcProviderConfig } from './schema.ts';
+import { PROVIDER_CLOCK_TOLERANCE_SECONDS } from '../../timing.ts';
 
 /** The content of a logout token: the sign-ins that the provider has ended. It has a `subject`, a `sid` or both. */
 export type ProviderLogout = {
@@ -26,8 +27,6 @@ export type LogoutTokens = (logoutToken: string) => Promise<ProviderLogout>;
 const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 const TYPE = 'logout+jwt';
 
-/** How far the provider's clock may be off, in seconds. */
-const CLOCK_TOLERANCE_SECONDS = 60;
 /** The oldest logout token that the gateway accepts, in seconds, whatever its `exp`. */
 const MAX_AGE_SECONDS = 600;
 
@@ -52,7 +51,7 @@ export function createLogoutTokens(deps: {
       audience: clientId,
       requiredClaims: ['iat', 'jti', 'events', ...(checks === 'lenient' ? [] : ['exp'])],
       maxTokenAge: MAX_AGE_SECONDS,
-      clockTolerance: CLOCK_TOLERANCE_SECONDS,
+      clockTolerance: PROVIDER_CLOCK_TOLERANCE_SECONDS,
       currentDate: new Date(clock()),
     });
     const { header, claims } = await verified.catch((error: unknown) => {
@@ -69,7 +68,8 @@ export function createLogoutTokens(deps: {
     if (subject === undefined && sid === undefined) throw invalidToken('it has neither "sub" nor "sid"');
     const issuedAtSeconds = claims.iat ?? 0;
     const { exp = Infinity } = claims;
-    const acceptedUntilSeconds = Math.min(exp, issuedAtSeconds + MAX_AGE_SECONDS) + CLOCK_TOLERANCE_SECONDS;
+    const acceptedUntilSeconds =
+      Math.min(exp, issuedAtSeconds + MAX_AGE_SECONDS) + PROVIDER_CLOCK_TOLERANCE_SECONDS;
     return {
       issuer,
       subject,
@@ -88,7 +88,7 @@ export function createLogoutTokens(deps: {
 function isForged(logoutToken: string, error: unknown): boolean {
   if (!(error instanceof KeySetError) || error.fetchedAtMs === undefined) return false;
   const { iat = -Infinity } = decodeJwt(logoutToken);
-  return error.fetchedAtMs >= (iat + CLOCK_TOLERANCE_SECONDS) * 1000;
+  return error.fetchedAtMs >= (iat + PROVIDER_CLOCK_TOLERANCE_SECONDS) * 1000;
 }
 
 /** Section 2.4 recommends the type; checking it rejects tokens of other kinds (RFC 8725, section 3.11). */

@@ -73,9 +73,12 @@ export function createSender(deps: SenderDeps): Send {
   async function callWithNonce(attempt: Attempt, repetition: NonceRepetition): Promise<ForwardResult> {
     const [admitted, caller, , inspect] = attempt;
     const result = await callRoute(attempt);
-    if (result !== 'discarded' || !repetition.begin()) return result;
+    const origin = result === 'discarded' ? repetition.begin() : undefined;
+    if (origin === undefined) return result;
     metrics.upstream401('replayed');
-    return callRoute([admitted, caller, admitted.body.again() ?? null, inspect, repetition]);
+    // The nonce is of that server only.
+    const server = admitted.route.servers.find((each) => each.origin === origin);
+    return callRoute([admitted, caller, admitted.body.again() ?? null, inspect, repetition], server);
   }
 
   /** Inspects a response to a bound token. One that asks for a nonce says nothing about the token. */
@@ -96,17 +99,21 @@ export function createSender(deps: SenderDeps): Send {
     }
   }
 
-  function callRoute(attempt: Attempt): Promise<ForwardResult> {
+  function callRoute(attempt: Attempt, preferred?: UpstreamServer): Promise<ForwardResult> {
     const [{ route }] = attempt;
     const [first, ...others] = route.servers;
-    return others.length === 0 ? callServer(first, attempt) : callAnyServer(attempt, new Set());
+    return others.length === 0 ? callServer(first, attempt) : callAnyServer(attempt, new Set(), preferred);
   }
 
   /** Calls one server, and another one when it cannot be connected to: nothing of the request has reached it then. */
-  async function callAnyServer(attempt: Attempt, tried: Set<UpstreamServer>): Promise<ForwardResult> {
+  async function callAnyServer(
+    attempt: Attempt,
+    tried: Set<UpstreamServer>,
+    preferred?: UpstreamServer,
+  ): Promise<ForwardResult> {
     const [{ route, response }] = attempt;
     const selection = servers(route);
-    const server = selection.next(tried) ?? route.servers[0];
+    const server = preferred ?? selection.next(tried) ?? route.servers[0];
     let isConnected = false;
     try {
       return await callServer(server, attempt, () => {

@@ -72,6 +72,12 @@ const forbidden = new Set([
   'x-arr-clientcert',
   'x-tls-client-cert',
   'x-middleware-subrequest',
+  'x-middleware-next',
+  'x-accel-mapping',
+  'x-sendfile-type',
+  'azure-clientip',
+  'x-proxyuser-ip',
+  'teleport-jwt-assertion',
 ]);
 /** The last lines are fields in which sign-in proxies of clouds and servers name a user, a certificate or an address. */
 const forbiddenPrefixes = [
@@ -86,6 +92,8 @@ const forbiddenPrefixes = [
   'x-credential-',
   'oidc-',
   'tailscale-user-',
+  'x-pomerium-',
+  'x-vouch-',
   'x-amzn-mtls-',
   'x-tls-client-cert-',
   'x-authenticated-',

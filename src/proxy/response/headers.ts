@@ -51,6 +51,7 @@ const forbidden = new Set([
   'speculation-rules',
   'cross-origin-resource-policy',
   'x-request-id',
+  'x-login-url',
   'x-content-type-options',
   'content-security-policy',
   'content-security-policy-report-only',

@@ -10,8 +10,8 @@ export type NonceRepetition = {
    * it asks for a nonce, and the request cannot be repeated. Undefined for any other response.
    */
   actionOn(head: ResponseHead, origin: string): 'repeat' | 'pass' | undefined;
-  /** True once after `repeat`. */
-  begin(): boolean;
+  /** The server that asked, once after `repeat`. */
+  begin(): string | undefined;
   /**
    * The nonce of the refusal, once, for the proof of the repetition: other requests may have learnt a newer one meanwhile,
    * which an upstream need not accept here.
@@ -33,9 +33,9 @@ export function createNonceRepetition(body: RequestBody, authorizations: Authori
       return 'repeat';
     },
     begin() {
-      if (state !== 'due') return false;
+      if (state !== 'due') return undefined;
       state = 'used';
-      return true;
+      return nonce?.origin;
     },
     takeNonce(origin) {
       const taken = nonce?.origin === origin ? nonce.value : undefined;

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { endSocket } from '../../http/server/lingering-close.ts';
+import { WEBSOCKET_CLOSE_MS } from '../../timing.ts';
 import type { IsWithdrawn, OpenedBy } from '../withdrawn-routes.ts';
 import { closeFrame, createFrameTracker } from './frames.ts';
 
@@ -8,9 +9,6 @@ export type Tunnel = {
   /** Closes it with a status code (RFC 6455, section 7.4.1) between two frames; a frame that does not end is cut off. */
   close(code: number): void;
 };
-
-/** How long the current frame may take to end, and a browser to respond to the close, in milliseconds. */
-const GRACE_MS = 1_000;
 
 /** How long an upstream may stay silent after its browser has disconnected, in milliseconds. */
 const LEAVE_MS = 5_000;
@@ -65,7 +63,7 @@ export function createTunnel(browser: Socket, upstream: Socket, first: Buffer): 
     close(code) {
       if (closeCode !== undefined) return;
       closeCode = code;
-      setTimeout(() => browser.destroy(), GRACE_MS).unref();
+      setTimeout(() => browser.destroy(), WEBSOCKET_CLOSE_MS).unref();
       ignoreBrowser();
       upstream.resume();
       if (frames.isBetweenFrames()) finish(closeFrame(code));

@@ -1,4 +1,5 @@
 import { createBoundedMap } from '../../concurrency/bounded-map.ts';
+import { MISSING_VERSION_MS } from '../../timing.ts';
 
 /** A record as it was written: encrypted, so that memory holds no further copy of the tokens in plain text. */
 export type WrittenRecord = {
@@ -36,12 +37,6 @@ const WRITTEN_MS = 3_600_000;
 const MAX_WRITTEN_BYTES = 16 * 1024 * 1024;
 /** The maximum number of sessions of which a version is remembered, and of those of which the end is. */
 const MAX_KNOWN = 20_000;
-/**
- * How long a newer version that no process writes again blocks the older one, in milliseconds. The process that had it
- * is gone by then.
- */
-const MISSING_MS = 60_000;
-
 type Known = { readonly newest: number; missingSinceMs?: number };
 
 export function createWriteMemory({ clock }: { clock: () => number }): WriteMemory {
@@ -84,7 +79,7 @@ export function createWriteMemory({ clock }: { clock: () => number }): WriteMemo
         return { kind: 'current' };
       }
       entry.missingSinceMs ??= clock();
-      if (clock() - entry.missingSinceMs < MISSING_MS) return { kind: 'behind' };
+      if (clock() - entry.missingSinceMs < MISSING_VERSION_MS) return { kind: 'behind' };
       known.delete(key);
       return { kind: 'current' };
     },

@@ -4,7 +4,7 @@ import type { Program } from '../../../testkit/processes/program.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { UpgradeRefused } from '../../../testkit/user-agent/web-socket.ts';
 import { type Fixture, openFixture } from '../support/fixture.ts';
-import { expectProblem, FOREIGN_FORM, NAVIGATION } from './answers.ts';
+import { expectProblem, FOREIGN_FORM, NAVIGATION } from './responses.ts';
 
 /** How long something may take to show, in milliseconds. */
 const patiently = { timeout: 30_000, interval: 100 };
@@ -103,9 +103,9 @@ describe('the error codes', () => {
     const session = { keyPrefix: 'limited:' };
     const other = await fixture.start({ config: { session, rateLimit: { login: 1 } } });
     const stranger = fixture.browser(other);
-    const answers = [await stranger.get('/auth/login'), await stranger.get('/auth/login')];
-    expect(answers[0]?.status).toBe(302);
-    expectProblem(answers[1] ?? (await stranger.get('/auth/login')), 429, 'rate_limited');
+    const responses = [await stranger.get('/auth/login'), await stranger.get('/auth/login')];
+    expect(responses[0]?.status).toBe(302);
+    expectProblem(responses[1] ?? (await stranger.get('/auth/login')), 429, 'rate_limited');
   });
 });
 
@@ -146,7 +146,7 @@ describe('csrf.mode fetch-metadata', () => {
   });
 });
 
-describe('every answer of the endpoints', () => {
+describe('every response of the endpoints', () => {
   it.each([
     ['GET', '/auth/login', NAVIGATION],
     ['GET', '/auth/login', {}],
@@ -172,7 +172,7 @@ describe('every answer of the endpoints', () => {
   });
 });
 
-it('an upstream cannot make the gateway send a Basic challenge in its own answers', async () => {
+it('an upstream cannot make the gateway send a Basic challenge in its own responses', async () => {
   fixture.upstream.respond(status(401, { 'www-authenticate': 'Basic realm="x"' }));
   const response = await agent.fetch('/api/one');
   expect([response.status, response.header('www-authenticate')]).toEqual([401, undefined]);

@@ -3,7 +3,7 @@ import type { Program } from '../../../testkit/processes/program.ts';
 import { logoutToken, postLogoutToken } from '../../../testkit/secrets/logout-token.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from '../support/fixture.ts';
-import { expectProblem, NAVIGATION } from './answers.ts';
+import { expectProblem, NAVIGATION } from './responses.ts';
 
 /** How long something may take to show, in milliseconds. */
 const patiently = { timeout: 20_000, interval: 100 };

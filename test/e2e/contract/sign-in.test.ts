@@ -7,7 +7,7 @@ import { postLogin } from '../../../testkit/providers/vendor-fixture.ts';
 import { startProgram } from '../../../testkit/processes/program.ts';
 import { createUserAgent, type UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from '../support/fixture.ts';
-import { expectAuthError, expectProblem, NAVIGATION } from './answers.ts';
+import { expectAuthError, expectProblem, NAVIGATION } from './responses.ts';
 
 let fixture: Fixture;
 let program: Program;

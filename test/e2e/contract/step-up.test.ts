@@ -3,7 +3,7 @@ import type { Program } from '../../../testkit/processes/program.ts';
 import { echo, status } from '../../../testkit/upstream/behaviours.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from '../support/fixture.ts';
-import { expectAuthError, expectProblem, NAVIGATION } from './answers.ts';
+import { expectAuthError, expectProblem, NAVIGATION } from './responses.ts';
 
 let fixture: Fixture;
 let program: Program;

@@ -35,11 +35,11 @@ async function open(provider: ProviderName) {
 
 /** Calls, has the API reject the token, calls again with another one, and signs out. */
 async function useAndLeave() {
-  await page.waitForSelector('#desk:not([hidden])');
-  await expect.poll(() => page.locator('#answer-line').innerText()).toContain('200 GET /api/me');
-  expect(await page.locator('#answer').innerText()).toContain('"subject": "ada"');
+  await page.waitForSelector('#signed-in:not([hidden])');
+  await expect.poll(() => page.locator('#response-line').innerText()).toContain('200 GET /api/me');
+  expect(await page.locator('#response').innerText()).toContain('"subject": "ada"');
   await page.click('#reject');
-  await expect.poll(() => page.locator('#answer-line').innerText()).toContain('refreshed early');
+  await expect.poll(() => page.locator('#response-line').innerText()).toContain('refreshed early');
   await page.click('#sign-out');
   await page.waitForSelector('#welcome:not([hidden])');
   expect(troubles).toEqual([]);
@@ -51,7 +51,7 @@ describe('the demo', () => {
     await page.fill('#username', 'ada');
     await page.fill('#secret', 'wrong');
     await page.click('#password button');
-    await expect.poll(() => page.locator('#sign-in-answer').innerText()).toContain('does not accept');
+    await expect.poll(() => page.locator('#sign-in-response').innerText()).toContain('does not accept');
     await page.fill('#secret', 'coat check');
     await page.click('#password button');
     await useAndLeave();
@@ -68,8 +68,8 @@ describe('the demo', () => {
     await open('decoupled');
     await page.fill('#hint', 'ada');
     await page.click('#device button');
-    const [device] = await Promise.all([context.waitForEvent('page'), page.click('#sign-in-answer a')]);
-    const message = await page.locator('#sign-in-answer strong').innerText();
+    const [device] = await Promise.all([context.waitForEvent('page'), page.click('#sign-in-response a')]);
+    const message = await page.locator('#sign-in-response strong').innerText();
     expect(await device.locator('main').innerText()).toContain(message);
     await device.click('button[value="yes"]');
     await device.waitForSelector('h1:has-text("Nobody")');

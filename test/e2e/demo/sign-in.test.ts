@@ -35,8 +35,8 @@ async function waitUntilDiaryNeedsSignIn(): Promise<void> {
   await expect
     .poll(async () => {
       await page.click('#diary');
-      await page.waitForSelector('#answer-line:has-text("GET /api/diary")');
-      return page.locator('#answer-line').innerText();
+      await page.waitForSelector('#response-line:has-text("GET /api/diary")');
+      return page.locator('#response-line').innerText();
     }, patiently)
     .toContain('401');
   await page.waitForSelector('#notice:has-text("This call needs a fresh sign-in.")');
@@ -74,15 +74,15 @@ describe('a call in the demo that needs a fresh sign-in', () => {
     await signInAs('Grace');
     await page.waitForSelector('#notice:has-text("auth_error=step_up_unmet")');
     expect(await page.locator('#name').innerText()).toBe('Ada Lovelace');
-    await page.waitForSelector('#answer-line:has-text("200 GET /api/me")');
+    await page.waitForSelector('#response-line:has-text("200 GET /api/me")');
     expect(page.url()).toBe(`${demo.url}/`);
   });
 
-  it('is answered after the same person has signed in', { timeout: 90_000 }, async () => {
+  it('succeeds after the same person has signed in', { timeout: 90_000 }, async () => {
     await waitUntilDiaryNeedsSignIn();
     await page.click('#notice button');
     await signInAs('Ada');
-    await page.waitForSelector('#answer-line:has-text("200 GET /api/diary")');
+    await page.waitForSelector('#response-line:has-text("200 GET /api/diary")');
     expect(await page.locator('#failed').innerText()).toBe('0');
     expect(page.url()).toBe(`${demo.url}/`);
   });
@@ -144,7 +144,7 @@ describe('the pages of the demo', () => {
       await visitor.waitForSelector('text=Who is signing in?');
       expect(await inspect()).toEqual(good);
       await visitor.click('button:has-text("Ada")');
-      await visitor.waitForSelector('#answer-line:has-text("200")');
+      await visitor.waitForSelector('#response-line:has-text("200")');
       expect(await inspect()).toEqual(good);
       await other.close();
     },

@@ -110,13 +110,13 @@ describe.each(balancers)('behind $name, as deploy/ configures it,', ({ name, sta
     try {
       for (const index of [0, 1] as const) {
         const before = count;
-        await expect.poll(() => count, { timeout: 20_000 }).toBeGreaterThan(before + 50);
+        await expect.poll(() => count).toBeGreaterThan(before + 50);
         programs[index].signal('SIGTERM');
         expect(await programs[index].exit).toMatchObject({ code: 0 });
         programs[index] = await startReplica(ADDRESSES[index]);
         // The next replica stops when this one serves again and the balancer has checked it since, as after the readiness delay
         // of a rolling update: a late health check may have seen the stopped process.
-        await expect.poll(() => served(programs[index]), { timeout: 20_000 }).toBe(true);
+        await expect.poll(() => served(programs[index])).toBe(true);
         await sleep(HEALTH_CHECKS_MS);
       }
     } finally {

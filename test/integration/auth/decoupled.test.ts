@@ -48,8 +48,12 @@ function browser(at: RunningGateway = gateway): UserAgent {
   return open(createUserAgent(gateway.url, { connect: { host: '127.0.0.1', port: at.port }, clock }));
 }
 
+const ADMIN_TOKEN = 'canary-admin-token.of_the~decoupled-tests';
+
 /** The page writes the binding message. */
-const patterned = { config: { provider: { bindingMessage: '^[A-Z0-9]{5}$' } } };
+const patterned = {
+  config: { provider: { bindingMessage: '^[A-Z0-9]{5}$' }, admin: { token: ADMIN_TOKEN } },
+};
 
 const begin = (body: object = { login_hint: 'alice' }, headers = {}, from = agent) =>
   from.fetch('/auth/decoupled', {
@@ -260,6 +264,30 @@ describe.each([
     await signIn();
     expect(await session()).toMatchObject({ authenticated: true });
     expect(await session(before)).toMatchObject({ authenticated: false });
+  });
+
+  it('is rejected up to its end when an operator has ended the sessions of the user after its start', async () => {
+    provider.approvalSeconds = 7_200;
+    await begin();
+    advance(1);
+    const ended = await fetch(`${gateway.adminUrl}/sessions?subject=${subject}`, {
+      method: 'DELETE',
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
+    });
+    expect(ended.status).toBe(200);
+    approval().state = 'approved';
+    advance(3_600);
+    const response = await poll();
+    expect([response.status, response.json()]).toEqual([
+      400,
+      expect.objectContaining({ code: 'login_failed' }),
+    ]);
+    expect(await session()).toMatchObject({ authenticated: false });
+
+    await begin();
+    approval().state = 'approved';
+    advance(1);
+    expect((await poll()).status).toBe(200);
   });
 
   it('continues after a provider outage', async () => {

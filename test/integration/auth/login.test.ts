@@ -273,9 +273,7 @@ describe('the login cookie', () => {
     const begun = await beginLogin(testGateway.agent, '?returnTo=/inbox');
     const [line = '', ...more] = begun.response.setCookies;
     expect(more).toEqual([]);
-    expect(line).toMatch(
-      /^coatcheck-login-[0-9a-z]+\.[\w-]{16}=[\w*~.-]+; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/,
-    );
+    expect(line).toMatch(/^coatcheck-login-\d\d=[\w.-]+; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/);
     const { state = '', nonce = '' } = parametersOf(begun);
     for (const secret of [state, nonce, 'inbox']) expect(line).not.toContain(secret);
   });
@@ -285,39 +283,41 @@ describe('the login cookie', () => {
     const { response } = await beginLogin(other.agent);
     expect(response.setCookies).toEqual([
       expect.stringMatching(
-        /^__Host-Http-coatcheck-login-[0-9a-z]+\.[\w-]{16}=[\w*~.-]+; Path=\/; Max-Age=600; HttpOnly; Secure; SameSite=Lax$/,
+        /^__Host-Http-coatcheck-login-\d\d=[\w.-]+; Path=\/; Max-Age=600; HttpOnly; Secure; SameSite=Lax$/,
       ),
     ]);
     expect(response.header('strict-transport-security')).toMatch(/^max-age=\d{8}/);
     expect(loginCookies(other)).toHaveLength(1);
   });
 
-  it.each([1_024, 2_048])(
-    'stays below 4096 bytes and five together below the header limit with a returnTo of %i characters (standards: E10)',
-    async (length) => {
-      for (let tab = 0; tab < 7; tab += 1) {
-        const { response } = await beginLogin(testGateway.agent, `?returnTo=${'/'.padEnd(length, 'x')}`);
-        for (const line of response.setCookies) expect(line.length).toBeLessThan(4_096);
-        testGateway.advance(1_000);
-      }
-      expect(loginCookies(testGateway)).toHaveLength(5);
-      expect((await testGateway.agent.get('/auth/session')).status).toBe(200);
-    },
-  );
+  it('stays below 4 kB together with those of thirty tabs that begin at the same moment (standards: E10, C28)', async () => {
+    const { agent } = testGateway;
+    const begin = () => beginLogin(testGateway.browser(), `?returnTo=${'/'.padEnd(1_024, 'x')}`);
+    const begun = await Promise.all(Array.from({ length: 30 }, begin));
+    // No request has seen the cookies of another, and the browser stores them all.
+    for (const line of begun.flatMap(({ response }) => response.setCookies)) {
+      expect(line.length).toBeLessThan(4_096);
+      agent.cookies.store(new URL(testGateway.gateway.url), line);
+    }
+    const cookies = loginCookies(testGateway);
+    expect(cookies.map(({ name, value }) => `${name}=${value}`).join('; ').length).toBeLessThan(4_000);
+    expect((await agent.get('/auth/session')).status).toBe(200);
+    for (const tab of begun.slice(-2)) {
+      const callback = await finishLogin(agent, tab);
+      expect(callback.header('location')).toBe('/'.padEnd(1_024, 'x'));
+    }
+  });
 
-  it('is kept for the five newest attempts and the oldest is removed (standards: C28)', async () => {
+  it('is kept for each of seven tabs, whichever ends first (standards: C28)', async () => {
     const begun: BegunLogin[] = [];
-    for (let tab = 0; tab < 7; tab += 1) {
+    for (let tab = 0; tab < 7; tab += 1)
       begun.push(await beginLogin(testGateway.agent, `?returnTo=/tab-${tab}`));
-      testGateway.advance(1_000);
-    }
     const locations = [];
-    for (const login of begun) {
+    for (const login of begun.toReversed()) {
       const callback = await finishLogin(testGateway.agent, login);
-      locations.push(callback.status === 303 ? callback.header('location') : callback.json());
+      locations.push(callback.header('location'));
     }
-    const refused = expect.objectContaining({ code: 'login_failed' });
-    expect(locations).toEqual([refused, refused, '/tab-2', '/tab-3', '/tab-4', '/tab-5', '/tab-6']);
+    expect(locations).toEqual(['/tab-6', '/tab-5', '/tab-4', '/tab-3', '/tab-2', '/tab-1', '/tab-0']);
     expect(loginCookies(testGateway)).toEqual([]);
   });
 });

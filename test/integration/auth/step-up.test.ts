@@ -29,7 +29,7 @@ openTestGatewayForEachTest((opened) => ({ redis, testGateway } = opened), {
 });
 
 /** An API that wants the claims of its tokens to be so, and challenges otherwise. */
-function demand(
+function requireStepUp(
   challenge: string,
   isMet: (claims: Record<string, unknown>) => boolean,
   code = 401,
@@ -40,9 +40,9 @@ function demand(
   );
 }
 const weak = (parameters: string) => `Bearer error="insufficient_user_authentication", ${parameters}`;
-const demandGold = () => demand(weak('acr_values="gold"'), ({ acr }) => acr === 'gold');
-const demandScope = (scope: string) =>
-  demand(
+const requireGold = () => requireStepUp(weak('acr_values="gold"'), ({ acr }) => acr === 'gold');
+const requireScope = (scope: string) =>
+  requireStepUp(
     `Bearer error="insufficient_scope", scope="${scope}"`,
     ({ scope: granted }) => String(granted).split(' ').includes(scope),
     403,
@@ -83,7 +83,7 @@ describe('a step-up', () => {
     await testGateway.agent.signIn();
     const before = await sessionId();
     const former = testGateway.browser({ like: testGateway.agent });
-    testGateway.upstream.respond(demandGold());
+    testGateway.upstream.respond(requireGold());
     const { loginUrl, stepUp: needed } = await required();
     expect(needed).toEqual({ acrValues: ['gold'] });
     expect(await stepUp(loginUrl)).toMatchObject({ path: '/page', error: null });
@@ -103,7 +103,7 @@ describe('a step-up', () => {
       max_age: '5',
       scope: 'openid offline_access reports.read',
     });
-    testGateway.upstream.respond(demandScope('items.write'));
+    testGateway.upstream.respond(requireScope('items.write'));
     const scoped = sent(await begin((await required()).loginUrl));
     expect(scoped).toMatchObject({ scope: 'openid offline_access reports.read items.write' });
     expect(scoped).not.toHaveProperty('acr_values');
@@ -118,14 +118,14 @@ describe('a step-up', () => {
 
   it('gets the scope that an API misses', async () => {
     await testGateway.agent.signIn();
-    testGateway.upstream.respond(demandScope('items.write'));
+    testGateway.upstream.respond(requireScope('items.write'));
     expect(await stepUp((await required()).loginUrl)).toMatchObject({ error: null });
     expect((await call()).status).toBe(200);
   });
 
   it('makes a route work whose scopes were not granted at sign-in (standards: G3)', async () => {
     await testGateway.agent.signIn();
-    testGateway.upstream.respond(demandScope('admin'));
+    testGateway.upstream.respond(requireScope('admin'));
     const { loginUrl, stepUp: needed } = await required('/admin/one');
     expect(needed).toEqual({ scopes: ['admin'] });
     expect(await stepUp(loginUrl)).toMatchObject({ error: null });
@@ -136,30 +136,30 @@ describe('a step-up', () => {
 
   it('gets the scope that the API of a route with scopes of its own misses', async () => {
     await testGateway.agent.signIn();
-    testGateway.upstream.respond(demandScope('reports.write'));
+    testGateway.upstream.respond(requireScope('reports.write'));
     expect(await stepUp((await required('/reports/one')).loginUrl)).toMatchObject({ error: null });
     expect((await call('/reports/one')).status).toBe(200);
     const { bearer = '' } = testGateway.upstream.requests.at(-1) ?? {};
     expect(decodeJwt(bearer)['scope']).toBe('reports.read reports.write');
-    testGateway.upstream.respond(demandGold());
+    testGateway.upstream.respond(requireGold());
     await stepUp((await required()).loginUrl);
-    testGateway.upstream.respond(demandScope('reports.write'));
+    testGateway.upstream.respond(requireScope('reports.write'));
     expect((await call('/reports/one')).status).toBe(200);
   });
 
   it('keeps what an earlier step-up of the session brought', async () => {
     await testGateway.agent.signIn();
-    testGateway.upstream.respond(demandScope('items.write'));
+    testGateway.upstream.respond(requireScope('items.write'));
     await stepUp((await required()).loginUrl);
-    testGateway.upstream.respond(demandGold());
+    testGateway.upstream.respond(requireGold());
     await stepUp((await required()).loginUrl);
     expect((await call()).status).toBe(200);
     await stepUp((await required('/admin/one')).loginUrl);
     testGateway.upstream.respond(
-      demand(weak('acr_values="gold"'), ({ acr, scope }) => acr === 'gold' && scope === 'admin'),
+      requireStepUp(weak('acr_values="gold"'), ({ acr, scope }) => acr === 'gold' && scope === 'admin'),
     );
     expect((await call('/admin/one')).status).toBe(200);
-    testGateway.upstream.respond(demandScope('items.write'));
+    testGateway.upstream.respond(requireScope('items.write'));
     expect((await call()).status).toBe(200);
   });
 });
@@ -243,7 +243,7 @@ describe('a step-up that the provider does not honour', () => {
   it('with an error leaves the session as it is', async () => {
     await testGateway.agent.signIn();
     const before = await sessionId();
-    testGateway.upstream.respond(demandGold());
+    testGateway.upstream.respond(requireGold());
     const { loginUrl } = await required();
     testGateway.provider.patchAuthorizationResponse = ({ state = '', iss = '' }) => ({
       state,
@@ -257,7 +257,7 @@ describe('a step-up that the provider does not honour', () => {
 
   it('but with the grant of the session does not end that grant', async () => {
     await testGateway.agent.signIn();
-    testGateway.upstream.respond(demandGold());
+    testGateway.upstream.respond(requireGold());
     const { loginUrl } = await required();
     testGateway.provider.patchIdToken = (claims) => ({ ...claims, acr: undefined, sid: firstSid() });
     expect((await stepUp(loginUrl)).error).toBe('step_up_unmet');
@@ -282,7 +282,7 @@ describe('a step-up that is met within the same grant', () => {
   ])('(%s) does not end it', async (_what, arrange) => {
     await testGateway.agent.signIn();
     arrange();
-    testGateway.upstream.respond(demandGold());
+    testGateway.upstream.respond(requireGold());
     expect((await stepUp((await required()).loginUrl)).error).toBeNull();
     expect(ended()).toEqual([undefined, undefined]);
     expect((await call()).status).toBe(200);
@@ -291,7 +291,7 @@ describe('a step-up that is met within the same grant', () => {
 
 describe('the login URL of a step-up', () => {
   const goldUrl = async (agent?: UserAgent) => {
-    testGateway.upstream.respond(demandGold());
+    testGateway.upstream.respond(requireGold());
     return (await required('/api/one', agent)).loginUrl;
   };
   /** It leads back to the app at once, and asks the provider for nothing. */
@@ -379,7 +379,7 @@ describe('the login URL of a step-up', () => {
 describe('step-ups in two tabs', () => {
   it('each complete, and the last session is the only one', async () => {
     await testGateway.agent.signIn();
-    testGateway.upstream.respond(demandGold());
+    testGateway.upstream.respond(requireGold());
     const urls = [(await required()).loginUrl, (await required()).loginUrl];
     const begun = [await begin(urls[0] ?? ''), await begin(urls[1] ?? '')];
     for (const tab of begun) {
@@ -392,7 +392,7 @@ describe('step-ups in two tabs', () => {
 
   it('one that began before the other completed has an expired login URL, and its call succeeds', async () => {
     await testGateway.agent.signIn();
-    testGateway.upstream.respond(demandGold());
+    testGateway.upstream.respond(requireGold());
     const [first, second] = [await required(), await required()];
     await stepUp(first.loginUrl);
     expect((await stepUp(second.loginUrl)).error).toBe('state_expired');
@@ -401,7 +401,7 @@ describe('step-ups in two tabs', () => {
 
   it('one of another person than the other signed in as is refused', async () => {
     await testGateway.agent.signIn();
-    testGateway.upstream.respond(demandGold());
+    testGateway.upstream.respond(requireGold());
     const begun = await begin((await required()).loginUrl);
     testGateway.provider.user = 'mallory';
     await testGateway.agent.signIn();
@@ -415,7 +415,7 @@ describe('step-ups in two tabs', () => {
 describe('a step-up under way', () => {
   it('does not sign in again whoever has signed out', async () => {
     await testGateway.agent.signIn();
-    testGateway.upstream.respond(demandGold());
+    testGateway.upstream.respond(requireGold());
     const callback = await authorize(testGateway.agent, await begin((await required()).loginUrl));
     await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
     const { response } = await testGateway.agent.navigate(callback.href);
@@ -439,7 +439,7 @@ describe('a step-up under way', () => {
   it('waits for a refresh of the session, whose tokens may be of the same grant', async () => {
     await testGateway.agent.signIn();
     testGateway.provider.patchIdToken = (claims) => ({ ...claims, sid: firstSid() });
-    testGateway.upstream.respond(demandGold());
+    testGateway.upstream.respond(requireGold());
     const callback = await authorize(testGateway.agent, await begin((await required()).loginUrl));
     const [arrived, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     testGateway.provider.shapeRefreshToken = async (random) => {
@@ -466,12 +466,12 @@ describe('a step-up under way', () => {
     { timeout: 60_000 },
     async () => {
       await testGateway.agent.signIn();
-      testGateway.upstream.respond(demandGold());
+      testGateway.upstream.respond(requireGold());
       const callback = await authorize(testGateway.agent, await begin((await required()).loginUrl));
       redis.pause();
       const { response } = await testGateway.agent.navigate(callback.href);
       redis.resume();
-      expect(response.status).toBe(503);
+      expect(response.url).toMatch(/\/page\?auth_error=store_unavailable/);
       expect(testGateway.gateway.logs()).toMatch(/"sign_in_refused","reason":"store_unavailable"/);
       await expect
         .poll(async () => (await testGateway.agent.navigate(callback.href)).response.url, PATIENCE)
@@ -488,7 +488,7 @@ describe('a step-up under way', () => {
       await testGateway.agent.signIn();
       // The new tokens may be of the grant of the session, which a revocation would end.
       testGateway.provider.patchIdToken = (claims) => ({ ...claims, sid: firstSid() });
-      testGateway.upstream.respond(demandGold());
+      testGateway.upstream.respond(requireGold());
       const callback = await authorize(testGateway.agent, await begin((await required()).loginUrl));
       testGateway.provider.shapeRefreshToken = async (random) => {
         testGateway.provider.shapeRefreshToken = undefined;
@@ -506,7 +506,7 @@ describe('a step-up under way', () => {
 
   it('survives a refresh of the session, and is refused without harm to the new tokens', async () => {
     await testGateway.agent.signIn();
-    testGateway.upstream.respond(demandGold());
+    testGateway.upstream.respond(requireGold());
     const callback = await authorize(testGateway.agent, await begin((await required()).loginUrl));
     testGateway.advance(290_000);
     await required();

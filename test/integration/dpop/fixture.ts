@@ -20,6 +20,8 @@ export type DpopFixture = TestGateway & {
   readonly atProvider: ProofVerifier;
   /** Checks the proofs for the API, by the gateway's clock. */
   readonly atUpstream: ProofVerifier;
+  /** The thumbprint of the key of an active access token. */
+  thumbprintOf(accessToken: string): string | undefined;
   /** Makes the API require a bound token and its proof before it behaves like this. */
   protect(next?: Behaviour): void;
 };
@@ -38,14 +40,11 @@ export async function openDpopFixture(options: FixtureOptions = {}): Promise<Dpo
   });
   onTestFinished(() => gateway.close());
   const atUpstream = createProofVerifier({ clock: gateway.now });
-  const resource = {
-    origin: gateway.upstream.url,
-    verifier: atUpstream,
-    thumbprintOf: (token: string) =>
-      provider.isAccessTokenActive(token) ? thumbprintInToken(token) : undefined,
-  };
+  const thumbprintOf = (token: string) =>
+    provider.isAccessTokenActive(token) ? thumbprintInToken(token) : undefined;
+  const resource = { origin: gateway.upstream.url, verifier: atUpstream, thumbprintOf };
   const protect = (next?: Behaviour) => gateway.upstream.respond(requireProof(resource, next));
   protect();
   gateway.upstream.rejectUpgradesIf(requireProofOfUpgrades(resource));
-  return Object.assign(gateway, { atProvider, atUpstream, protect });
+  return Object.assign(gateway, { atProvider, atUpstream, thumbprintOf, protect });
 }

@@ -1,3 +1,4 @@
+import { calculateJwkThumbprint, EmbeddedJWK, jwtVerify } from 'jose';
 import type { Configuration } from 'oidc-provider';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createProofVerifier } from '../../../testkit/dpop/proof-verifier.ts';
@@ -18,6 +19,7 @@ const CIBA = 'urn:openid:params:grant-type:ciba';
 
 /** A gateway at an oidc-provider that issues bound tokens only. */
 async function open({ features, client = {}, section = {} }: Setup) {
+  const proofsOfPushes: string[] = [];
   let provider: RealProvider | undefined;
   let verifier = createProofVerifier();
   const fixture = await openProviderFixture({
@@ -28,6 +30,10 @@ async function open({ features, client = {}, section = {} }: Setup) {
         client: { ...CLIENT, ...client },
         configuration: { features },
         section: { clientSecret: CLIENT.client_secret, dpop: true, userinfo: 'login', ...section },
+        intercept({ url, headers }) {
+          if (url === '/request') proofsOfPushes.push(String(headers['dpop']));
+          return false;
+        },
       });
       return provider;
     },
@@ -44,7 +50,7 @@ async function open({ features, client = {}, section = {} }: Setup) {
     if (provider === undefined) throw new Error('the provider has not started');
     return provider.instance;
   };
-  return { ...fixture, verifier, instance };
+  return { ...fixture, verifier, instance, proofsOfPushes };
 }
 
 const withNonces = { enabled: true, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => true };
@@ -67,7 +73,7 @@ describe.each([
   });
 
   it('proves the key when it pushes the authorization request (standards: H1, H2, H3)', async () => {
-    const { agent, signIn, instance, verifier } = await open({
+    const { agent, signIn, instance, verifier, proofsOfPushes } = await open({
       features: {
         dPoP,
         pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
@@ -79,6 +85,10 @@ describe.each([
     await signIn();
     expect((await agent.fetch('/api/a')).status).toBe(200);
     expect(pushed).toMatchObject([{ PushedAuthorizationRequest: { dpopJkt: verifier.thumbprints[0] } }]);
+    // The parameter `dpop_jkt` alone would bind the code as well.
+    const { payload, protectedHeader } = await jwtVerify(proofsOfPushes.at(-1) ?? '', EmbeddedJWK);
+    expect(payload).toMatchObject({ htm: 'POST', htu: expect.stringMatching(/\/request$/) });
+    expect(await calculateJwkThumbprint(protectedHeader.jwk ?? {})).toBe(verifier.thumbprints[0]);
   });
 
   it('proves a key when it polls for a sign-in on another device (standards: H2, H13)', async () => {

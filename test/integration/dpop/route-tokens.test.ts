@@ -9,10 +9,10 @@ const routes = [
   { path: '/orders', token: 'exchange', websocket: true, exchange: { audience: 'https://orders.test' } },
 ];
 
-async function open(options: Parameters<typeof openDpopFixture>[0] = {}): Promise<DpopFixture> {
+async function open(options: Parameters<typeof openDpopFixture>[0] = {}) {
   const redis = await startRedis();
   onTestFinished(() => redis.close());
-  return openDpopFixture({ routes, store: redis.url, ...options });
+  return Object.assign(await openDpopFixture({ routes, store: redis.url, ...options }), { redis });
 }
 
 const clientGrants = ({ provider }: DpopFixture) => provider.tokenCalls({ grant: 'client_credentials' });
@@ -51,6 +51,15 @@ describe('a client token with DPoP (standards: H2)', () => {
     expect((await fixture.agent.fetch('/open/one')).status).toBe(200);
     expect(fixture.atProvider.nonceRefusals).toBe(1);
     expect(fixture.atUpstream.nonceRefusals).toBe(1);
+  });
+
+  it('is sealed in Redis with its key (standards: H4)', async () => {
+    const fixture = await open();
+    expect((await fixture.agent.fetch('/open/one')).status).toBe(200);
+    const dump = await fixture.redis.dump();
+    expect(dump).toContain(':token:');
+    expect(dump).not.toContain(lastToken(fixture));
+    expect(dump).not.toContain('dpopKey');
   });
 
   it('opens a WebSocket', async () => {

@@ -32,7 +32,7 @@ describe('client authentication by a certificate (standards: H5)', () => {
     async (method, client) => {
       const { agent, advance, signIn, fake, paths } = await openFapi({
         client,
-        provider: section(method),
+        provider: { ...section(method), userinfo: 'login' },
         options: { secure: { authority } },
         toApi: own,
       });
@@ -43,8 +43,8 @@ describe('client authentication by a certificate (standards: H5)', () => {
       expect(fake.tokenCalls({ grant: 'refresh_token' })).toBe(1);
       expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
       expect(fake.tokenLedger().map(({ familyAlive }) => familyAlive)).toEqual([false, false]);
-      const calls = ['TLS /request', 'TLS /token', 'TLS /token', 'TLS /token/revocation'];
-      expect(paths.filter((path) => /\/(?:request|token.*)$/.test(path))).toEqual(calls);
+      const calls = ['TLS /request', 'TLS /token', 'TLS /me', 'TLS /token', 'TLS /token/revocation'];
+      expect(paths.filter((path) => /\/(?:request|token.*|me)$/.test(path))).toEqual(calls);
     },
   );
 

@@ -270,7 +270,7 @@ describe('a route with a limit', () => {
       expect(testGateway.agent.websocket('/socket')).rejects.toMatchObject({ status: 403 }),
     );
     testGateway.upstream.rejectUpgrades(undefined);
-    await vi.waitFor(() => testGateway.agent.websocket('/socket'));
+    await vi.waitFor(() => testGateway.agent.websocket('/socket'), { timeout: 20_000 });
   });
 
   it('counts a WebSocket once when it opens', async () => {

@@ -236,6 +236,6 @@ describe('traces', () => {
     respondWith = 200;
     await testGateway.agent.fetch('/api/one');
     await waitForSpan('request');
-    expect(testGateway.gateway.logs()).toContain('the trace collector takes spans again');
+    await expect.poll(() => testGateway.gateway.logs()).toContain('the trace collector takes spans again');
   });
 });

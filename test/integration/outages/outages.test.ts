@@ -184,8 +184,12 @@ describe('while Redis is down', () => {
 
   it('a callback gets 503 and the gateway revokes the tokens that it cannot store', async () => {
     const callback = await authorize(testGateway.agent, await beginLogin(testGateway.agent));
+    const hold = testGateway.provider.faults.hold('token');
+    const completing = testGateway.agent.get(callback.href);
+    await hold.waiting();
     await redis.stop();
-    const response = await testGateway.agent.get(callback.href);
+    hold.release();
+    const response = await completing;
     expect(response.json()).toMatchObject({ status: 503, code: 'store_unavailable' });
     expect(response.header('retry-after')).toMatch(/^[1-9]\d*$/);
     expect(testGateway.agent.cookies.get('coatcheck')).toBeUndefined();
@@ -195,6 +199,20 @@ describe('while Redis is down', () => {
     );
     await redis.start();
     await vi.waitFor(() => testGateway.agent.signIn(), PATIENCE);
+  });
+
+  it('a callback that finds no store uses no code, and completes once the store is back', async () => {
+    const callback = await authorize(testGateway.agent, await beginLogin(testGateway.agent));
+    await redis.stop();
+    const response = await testGateway.agent.get(callback.href);
+    expectUnavailable(response, 'store_unavailable');
+    expect(testGateway.provider.tokenCalls()).toBe(0);
+    await redis.start();
+    await vi.waitFor(
+      async () => expect((await testGateway.agent.get(callback.href)).status).toBe(303),
+      PATIENCE,
+    );
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
   });
 
   it('a Redis that accepts connections but does not respond counts as an outage that ends by itself', async () => {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import { startGateway } from '../../../testkit/gateway/gateway.ts';
 import { authorize, beginLogin } from '../../../testkit/gateway/login-steps.ts';
+import { startRedis } from '../../../testkit/redis/redis-server.ts';
 import { type Fixture, type FixtureOptions, openFixture } from './fixture.ts';
 
 let fixture: Fixture;
@@ -107,12 +108,20 @@ describe('the gateway with two providers', () => {
     expect(fixture.provider.tokenCalls()).toBe(0);
   });
 
-  it('rejects a login that began at the other provider although both share the session secret (standards: B8)', async () => {
-    await open({ metadata: { authorization_response_iss_parameter_supported: undefined } });
+  it('rejects a login that began at the other provider although both share secret and store (standards: B8)', async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.close());
+    const store = redis.url;
+    await open({ store, metadata: { authorization_response_iss_parameter_supported: undefined } });
     const other = await openOtherProvider();
     delete other.metadata['authorization_response_iss_parameter_supported'];
     const { url } = fixture.gateway;
-    const successor = await startGateway({ provider: other, upstream: fixture.upstream, baseUrl: url });
+    const successor = await startGateway({
+      provider: other,
+      upstream: fixture.upstream,
+      baseUrl: url,
+      store,
+    });
     onTestFinished(() => successor.close());
     const callback = await authorize(fixture.agent, await beginLogin(fixture.agent));
     callback.searchParams.delete('iss');
@@ -123,7 +132,7 @@ describe('the gateway with two providers', () => {
       reason: expect.stringContaining('another provider'),
     });
     expect([fixture.provider.tokenCalls(), other.tokenCalls()]).toEqual([0, 0]);
-    expect((await fixture.agent.get(callback.href)).status).toBe(303);
+    expect((await fixture.login()).status).toBe(303);
   });
 
   it('keeps two users with the same e-mail address separate (standards: C12)', async () => {

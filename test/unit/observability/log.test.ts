@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { pino } from 'pino';
-import { createHostedLogger, describeError } from '../../../src/observability/log.ts';
+import { createHostedLogger, createLogger, describeError } from '../../../src/observability/log.ts';
 import { collectLog } from '../log-lines.ts';
 
 describe('a log line', () => {
@@ -118,4 +118,11 @@ describe('the description of an error', () => {
       'code',
     );
   });
+});
+
+it('a log without unwritten lines does not listen to the process, so that a host can open many', () => {
+  const before = process.listenerCount('exit');
+  for (let opened = 0; opened < 5; opened += 1) createLogger({ level: 'info', format: 'json' });
+  // pino has one listener of its own for all destinations.
+  expect(process.listenerCount('exit')).toBeLessThanOrEqual(before + 1);
 });

@@ -87,6 +87,13 @@ describe('the route of a path', () => {
     '/api/admin::$DATA',
     '/api/admin:x/y',
     '/api/%41dmin',
+    '/api/adm%C4%B1n',
+    '/api/adm%C4%B0n/x',
+    '/api/%EF%BD%81dmin',
+    '/api%EF%BC%8Fadmin',
+    '/api/admin%C2%A0',
+    '/api/admin%E3%80%80/x',
+    '/api/%25EF%25BD%2581dmin',
   ])('is undefined for %o, which another server could decode to another route (F13, F14)', (path) => {
     expect(() => routesAt('/api', '/api/admin', '/other').match(path)).toThrow(GatewayError);
   });

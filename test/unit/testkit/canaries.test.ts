@@ -60,14 +60,22 @@ describe('the search for leaked secrets', () => {
     expect(await canaries.leaks()).toEqual([expect.stringMatching(/^session identifier in the browser: /)]);
   });
 
-  it('opens the cookies of sign-ins and finds the DPoP key of their session in every place', async () => {
-    canaries.keepSessionSecrets([SESSION_SECRET]);
-    const seals = createSealedCookies(createKeyRing([SESSION_SECRET]), 'login-cookie');
-    const cookie = await seals.seal({ dpopKey: TOKEN }, 0);
-    canaries.see('the browser', `set-cookie: __Host-Http-coatcheck-login-1.a=${cookie}; Secure`);
-    canaries.see('Redis', TOKEN);
-    expect(await canaries.leaks()).toEqual([expect.stringMatching(/^DPoP key in Redis: /)]);
-  });
+  it.each([
+    [
+      'the browser',
+      (seal: string) => `set-cookie: __Host-Http-coatcheck-login-long=0mwq7hjcs.a.${seal}; Secure`,
+    ],
+    ['Redis', (seal: string) => `coatcheck:note:x ${seal}`],
+  ] as const)(
+    'opens a sign-in in %s and finds the DPoP key of its session in every place',
+    async (place, text) => {
+      canaries.keepSessionSecrets([SESSION_SECRET]);
+      const seals = createSealedCookies(createKeyRing([SESSION_SECRET]), 'login-cookie');
+      canaries.see(place, text(await seals.seal({ dpopKey: TOKEN }, 0)));
+      canaries.see('the log', TOKEN);
+      expect(await canaries.leaks()).toEqual([expect.stringMatching(/^DPoP key in the log: /)]);
+    },
+  );
 
   it('finds a private key of a configuration, as a JWK and in PEM', async () => {
     keepPrivateKeys(canaries, { keys: [{ key: pem('P-256') }], provider: { privateKey: jwk('ed25519') } });
@@ -95,5 +103,15 @@ describe('the search for leaked secrets', () => {
     canaries.followPort(1);
     canaries.seeFrom(1, 'canary-followed');
     expect(await canaries.leaks()).toHaveLength(2);
+  });
+
+  it('forgets the secrets, ports and findings of a test file before the next', async () => {
+    canaries.keep('refresh_token', TOKEN);
+    canaries.followPort(1);
+    canaries.see('the log', TOKEN);
+    canaries.forget();
+    canaries.see('the log', TOKEN);
+    canaries.seeFrom(1, 'canary-unfollowed');
+    expect(await canaries.leaks()).toEqual([]);
   });
 });

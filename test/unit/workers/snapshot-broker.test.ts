@@ -60,7 +60,7 @@ function openReplica() {
       },
       async scrape() {
         const own = await plain(metrics);
-        const peers = await client.exchangeSnapshots(own);
+        const peers = await client.collectSnapshots(own);
         const text = await mergeMetrics([{ checks: [], metrics: own }, ...(peers?.snapshots ?? [])]);
         return { peers, started: Number(/^coatcheck_sessions_started_total (\d+)$/m.exec(text)?.[1]), text };
       },

@@ -417,7 +417,9 @@ describe('a logout token during a sign-in (standards: D20)', () => {
     expect(response.json()).toMatchObject({ status: 400, code: 'login_failed' });
     expect(agent.cookies.all()).toEqual([]);
     expect(await records()).toEqual([]);
-    await vi.waitFor(() => expect(familiesOf(alice)).toMatchObject([{ endedBecause: 'revoked' }]));
+    await vi.waitFor(() => expect(familiesOf(alice)).toMatchObject([{ endedBecause: 'revoked' }]), {
+      timeout: 20_000,
+    });
   });
 
   it('prevents the session while the user is still at the provider and allows the next sign-in', async () => {

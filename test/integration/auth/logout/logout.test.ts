@@ -75,7 +75,9 @@ describe('POST /auth/logout by a fetch', () => {
     const elsewhere = testGateway.browser({ like: testGateway.agent, at: replica });
     expect((await elsewhere.fetch('/api/one')).status).toBe(200);
     await testGateway.agent.fetch('/auth/logout', { method: 'POST' });
-    await vi.waitFor(async () => expect((await elsewhere.fetch('/api/one')).status).toBe(401));
+    await vi.waitFor(async () => expect((await elsewhere.fetch('/api/one')).status).toBe(401), {
+      timeout: 20_000,
+    });
     expect((await elsewhere.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
@@ -378,7 +380,9 @@ describe('a logout during a failure of the provider', () => {
         timeout: 10_000,
       },
     );
-    await vi.waitFor(async () => expect(await redis.command('EXISTS', 'coatcheck:revocations')).toBe(0));
+    await vi.waitFor(async () => expect(await redis.command('EXISTS', 'coatcheck:revocations')).toBe(0), {
+      timeout: 20_000,
+    });
   });
 
   it('logs once that the provider rejects the revocation and does not retry (standards: D8)', async () => {

@@ -43,6 +43,7 @@ describe('isFramed and isPrefetch', () => {
     (purpose) => {
       expect(isPrefetch({ headers: { 'sec-purpose': purpose } })).toBe(true);
       expect(isPrefetch({ headers: { purpose: 'prefetch' } })).toBe(true);
+      expect(isPrefetch({ headers: { 'x-moz': 'prefetch' } })).toBe(true);
       expect(isPrefetch({ headers: {} })).toBe(false);
     },
   );

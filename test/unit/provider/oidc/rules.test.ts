@@ -1,5 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { createCertificateAuthority } from '../../../../testkit/network/certificate-authority.ts';
 import { pem } from '../../config/keys.ts';
 import { minimal, problemsWith } from '../../config/sample.ts';
 
@@ -99,11 +100,24 @@ describe('provider.profile fapi2', () => {
     idTokenSignedResponseAlg: 'PS256',
     dpop: true,
   };
+  const identity = createCertificateAuthority().issue();
+  const certificate = { certificate: identity.cert, key: identity.key };
+  const byCertificate = { privateKey: undefined, dpop: false, tls: certificate };
   const paths = (keys: Record<string, unknown>, rest: Record<string, unknown> = {}) =>
     problemsWith({ provider: { ...strict, ...keys }, ...rest }).map((problem) => problem.split(':')[0]);
 
-  it('accepts a configuration that follows it', () => {
-    expect(() => paths({})).toThrow('was accepted');
+  it.each([
+    ['private_key_jwt and DPoP', {}],
+    ['PS256', { privateKey: pem('rsa'), signingAlg: 'PS256' }],
+    ['EdDSA', { privateKey: pem('ed25519'), idTokenSignedResponseAlg: 'EdDSA' }],
+    ['private_key_jwt and a client certificate', { dpop: false, tls: certificate }],
+    ['tls_client_auth', { ...byCertificate, clientAuthentication: 'tls_client_auth' }],
+    [
+      'self_signed_tls_client_auth',
+      { ...byCertificate, clientAuthentication: 'self_signed_tls_client_auth', dpop: true },
+    ],
+  ])('accepts %s', (_what, keys) => {
+    expect(() => paths(keys)).toThrow('was accepted');
   });
 
   it('names every key that is laxer at once', () => {

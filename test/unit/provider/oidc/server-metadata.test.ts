@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkServerMetadata } from '../../../../src/provider/oidc/server-metadata.ts';
+import { checkServerMetadata, responseSigning } from '../../../../src/provider/oidc/server-metadata.ts';
 
 const issuer = 'https://login.example.com';
 const metadata = {
@@ -30,6 +30,20 @@ describe('the metadata of a provider', () => {
       expect(
         checkServerMetadata({ ...metadata, id_token_signing_alg_values_supported: announced }, registered),
       ).toMatchObject({ algorithms: ['ES256'] });
+  });
+
+  it('lists the algorithms of signed responses, of which the profile fapi2 allows its own (standards: H7, H11)', () => {
+    const server = {
+      ...metadata,
+      authorization_signing_alg_values_supported: ['RS256', 'PS256', 'HS256', 'none'],
+    };
+    const algorithmsOf = (profile: 'none' | 'fapi2', given = server) =>
+      responseSigning(given, { ...config, profile }).algorithms;
+    expect(algorithmsOf('none')).toEqual(['RS256', 'PS256']);
+    expect(algorithmsOf('fapi2')).toEqual(['PS256']);
+    const { authorization_signing_alg_values_supported: _, ...silent } = server;
+    expect(responseSigning(silent, { ...config, profile: 'none' }).algorithms).toEqual(['RS256']);
+    expect(responseSigning(silent, { ...config, profile: 'fapi2' }).algorithms).toEqual([]);
   });
 
   it('requires no authorization endpoint for sign-in on another device', () => {

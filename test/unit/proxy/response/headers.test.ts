@@ -49,6 +49,7 @@ describe('the response headers for the browser', () => {
   it.each([
     'set-cookie2',
     'clear-site-data',
+    'x-login-url',
     'x-accel-buffering',
     'x-accel-redirect',
     'x-litespeed-location',

@@ -8,16 +8,16 @@ import { sampleRecord } from '../../sessions/sample.ts';
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-/** Long responses, with watches that a test can look at. */
+/** Long responses, with an end watcher that a test can look at. */
 function openSessionBound() {
   const watched = new Map<string, () => void>();
-  const watches: EndWatcher = {
+  const endWatcher: EndWatcher = {
     watch: ({ key }: SessionRecord, onEnd) => {
       watched.set(key, onEnd);
       return () => void watched.delete(key);
     },
   };
-  const sessionBound = createSessionBoundResponses(watches);
+  const sessionBound = createSessionBoundResponses(endWatcher);
   const begin = (key: string) => {
     const { promise, resolve: end, reject: fail } = Promise.withResolvers<void>();
     const destroy = vi.fn();
