@@ -7,6 +7,7 @@ import { rawRequest } from '../../../testkit/network/raw-client.ts';
 import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import { openTestGateway, type TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
+import { startRedis } from '../../../testkit/redis/redis-server.ts';
 import { startVendorApi } from '../../../testkit/providers/vendor-api.ts';
 import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 
@@ -103,6 +104,38 @@ describe('a navigation that ends in an error of the gateway', () => {
       '/auth/login?returnTo=/inbox',
     );
     expect(response.header('retry-after')).toMatch(/^\d+$/);
+  });
+
+  it('shows a page while the store is down, with the same address to try again', async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.close());
+    const config = { session: { cache: { maxAge: '0s' } } };
+    const other = await openTestGatewayForTest({ store: redis.url, config });
+    await other.agent.signIn();
+    await redis.stop();
+    const { response } = await other.agent.navigate('/api/one?a=1');
+    expect(expectPage(response, 503, 'Not available at the moment')).toBe('/api/one?a=1');
+    expect(response.header('retry-after')).toMatch(/^[1-9]\d*$/);
+    expect(response.setCookies).toEqual([]);
+  });
+
+  it('shows a page for a form that is too large', async () => {
+    const other = await openTestGatewayForTest({ routes: [{ path: '/small', maxBody: '2' }] });
+    await other.agent.signIn();
+    const { response } = await other.agent.navigate('/small/one', {
+      form: { note: 'more than two bytes' },
+      headers: { 'sec-fetch-site': 'same-origin', origin: other.gateway.url },
+    });
+    expect(expectPage(response, 413, 'Too large')).toBe('/');
+  });
+
+  it('shows a page to whoever tries to sign in too often, with the same address to try again', async () => {
+    const other = await openTestGatewayForTest({ config: { rateLimit: { login: 1 } } });
+    const visitor = other.browser();
+    await visitor.get('/auth/login', { headers: navigation });
+    const response = await visitor.get('/auth/login?returnTo=/inbox', { headers: navigation });
+    expect(expectPage(response, 429, 'Too many requests')).toBe('/auth/login?returnTo=/inbox');
+    expect(response.header('retry-after')).toMatch(/^[1-9]\d*$/);
   });
 
   it('shows a page to clients without fetch metadata that accept HTML, and none for HEAD', async () => {

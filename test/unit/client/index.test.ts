@@ -279,7 +279,11 @@ describe('check', () => {
 
   /** What an XMLHttpRequest that is done offers. */
   const request = (response: unknown, contentType = type) =>
-    ({ status: 401, response, getResponseHeader: () => contentType }) as unknown as XMLHttpRequest;
+    ({
+      status: 401,
+      response,
+      getResponseHeader: (name: string) => (name === 'content-type' ? contentType : null),
+    }) as unknown as XMLHttpRequest;
 
   test.each([
     ['a Response of fetch', problem(401, 'session_expired')],
@@ -340,6 +344,17 @@ describe('check', () => {
       expect(stepUps).toEqual([loginUrl]);
       expect([ends, sent]).toEqual([[], []]);
     });
+  });
+
+  test.each([
+    ['an XMLHttpRequest for a Blob', request(new Blob([JSON.stringify(body)]))],
+    ['axios with headers that it cannot read', { status: 401, headers: {}, data: body }],
+  ])('asks for the session when it cannot read the 401 of %s', async (_what, response) => {
+    const ended = Response.json({ authenticated: false, loginUrl: '/auth/login' });
+    const { client, ends } = openPage([Response.json(signedIn), ended]);
+    await client.session();
+    await client.check(response);
+    expect(ends).toEqual(['session_expired']);
   });
 
   test('asks for the session when there is no response, as after a WebSocket has closed', async () => {
