@@ -1,5 +1,5 @@
-import { signInWithPassword, startVendorApi } from '../../../testkit/providers/vendor-api.ts';
-import { describeProvider } from '../../../testkit/providers/suite.ts';
+import { signInWithPassword, startVendorApi } from '../../../../testkit/providers/vendor-api.ts';
+import { describeProvider } from '../../../../testkit/providers/suite.ts';
 
 describeProvider({
   name: 'a vendor API',

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { startBank, statingLifetimes, type Bank } from '../../../testkit/providers/bank.ts';
-import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
-import { describeProvider } from '../../../testkit/providers/suite.ts';
-import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
+import { startBank, statingLifetimes, type Bank } from '../../../../testkit/providers/bank.ts';
+import { openProviderFixture } from '../../../../testkit/providers/provider-fixture.ts';
+import { describeProvider } from '../../../../testkit/providers/suite.ts';
+import type { UserAgent } from '../../../../testkit/user-agent/user-agent.ts';
 
 const habits = {
   lifeMs: 300_000,

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { EndpointRequest } from '../../../testkit/providers/endpoint-server.ts';
-import { extent } from '../../../testkit/fuzz.ts';
+import type { EndpointRequest } from '../../../../testkit/providers/endpoint-server.ts';
+import { extent } from '../../../../testkit/fuzz.ts';
 import {
   type VendorFixture,
   openVendorFixture,
   postLogin,
-} from '../../../testkit/providers/vendor-fixture.ts';
-import { type RedisServer, startRedis } from '../../../testkit/redis/redis-server.ts';
+} from '../../../../testkit/providers/vendor-fixture.ts';
+import { type RedisServer, startRedis } from '../../../../testkit/redis/redis-server.ts';
 
 const DAY_MS = 86_400_000;
 let fixture: VendorFixture;
