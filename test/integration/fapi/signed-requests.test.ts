@@ -1,5 +1,5 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import type { ClientMetadata } from 'oidc-provider';
+import type { ClientMetadata, KoaContextWithOIDC } from 'oidc-provider';
 import { describe, expect, it } from 'vitest';
 import { beginLogin } from '../../../testkit/gateway/login-steps.ts';
 import { pem, publicJwk } from '../../unit/config/keys.ts';
@@ -69,12 +69,12 @@ describe('signed authorization requests (RFC 9101)', () => {
 });
 
 describe('signed authentication requests of OpenID CIBA', () => {
-  const ciba = (approve: (id: string) => void) => ({
+  const ciba = (receive: (request: unknown) => void, approve: (id: string) => void) => ({
     ciba: {
       enabled: true,
       deliveryModes: ['poll'] as const,
       processLoginHint: async (_ctx: unknown, hint?: string) => hint,
-      validateRequestContext: async () => undefined,
+      validateRequestContext: async ({ oidc }: KoaContextWithOIDC) => receive(oidc.body?.['request']),
       verifyUserCode: async () => undefined,
       triggerAuthenticationDevice: async (_ctx: unknown, { jti }: { jti: string }) => approve(jti),
     },
@@ -82,6 +82,11 @@ describe('signed authentication requests of OpenID CIBA', () => {
 
   const open = (registeredKind: string) => {
     const begun: string[] = [];
+    const received: unknown[] = [];
+    const features = ciba(
+      (request) => void received.push(request),
+      (id) => void begun.push(id),
+    );
     return openFapi({
       client: {
         grant_types: ['authorization_code', 'refresh_token', 'urn:openid:params:grant-type:ciba'],
@@ -91,20 +96,26 @@ describe('signed authentication requests of OpenID CIBA', () => {
       },
       provider: { ...secret, login: 'decoupled', requestObject: { signingAlg: 'PS256' } },
       config: { keys: keys('rsa') },
-      options: {
-        configuration: { features: { ...requestObjects, ...ciba((id) => void begun.push(id)) } as never },
-      },
-    }).then((opened) => ({ ...opened, begun }));
+      options: { configuration: { features: { ...requestObjects, ...features } as never } },
+    }).then((opened) => ({ ...opened, begun, received }));
   };
 
   it('sign a person in on another device', async () => {
-    const { agent, real, begun, advance } = await open('rsa');
+    const { agent, real, begun, received, advance } = await open('rsa');
     const started = await agent.fetch('/auth/decoupled', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ login_hint: 'alice' }),
     });
     expect(started.status).toBe(202);
+    expect(received.map((request) => decodeProtectedHeader(String(request)))).toEqual([
+      expect.objectContaining({ alg: 'PS256', kid: 'key-1' }),
+    ]);
+    expect(decodeJwt(String(received[0]))).toMatchObject({
+      iss: 'web',
+      aud: real.issuer,
+      login_hint: 'alice',
+    });
     const { instance } = real;
     const grant = new instance.Grant({ accountId: 'alice', clientId: 'web' });
     grant.addOIDCScope('openid');

@@ -24,8 +24,8 @@ afterAll(async () => {
   await redis.close();
 });
 
-async function openStore(): Promise<SessionStore> {
-  const store = openStoreAt(redis.url);
+async function openStore(url = redis.url): Promise<SessionStore> {
+  const store = openStoreAt(url);
   onTestFinished(() => store.close());
   await expect.poll(store.isSubscribed, POLLING).toBe(true);
   return store;
@@ -261,6 +261,18 @@ describe('a session generation that Redis has lost (standards: D24)', () => {
     await client.set(GENERATION, older ?? '');
     await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await expect.poll(() => client.get(GENERATION), POLLING).toBe(known);
+  });
+
+  it('comes back with an append-only file after a crash, though no process knows it', async () => {
+    const durable = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
+    onTestFinished(() => durable.close());
+    const first = await openStore(durable.url);
+    await create(first, 'one');
+    await first.beginGeneration();
+    await first.close();
+    await durable.crash();
+    await durable.start();
+    expect(await isOutdated(await openStore(durable.url))).toBe(true);
   });
 
   it('ends every session if no process knows it', async () => {
