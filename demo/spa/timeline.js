@@ -134,7 +134,7 @@ export function createTimeline(canvas, { tokens, isMoving, failed }) {
     context.fillStyle = token ? colours.tokens[token.colour] : colours.quiet;
     if (failed(call)) {
       context.fillStyle = colours.failed;
-      context.fillRect(at - 1.5, floor - available, 3, room);
+      context.fillRect(at - 1.5, floor - available, 3, available);
       return;
     }
     context.beginPath();

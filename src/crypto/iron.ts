@@ -48,7 +48,7 @@ export function openIron(seal: string, key: Key, nowMs: number): string | undefi
   const expected = Buffer.from(codeOf(parts.slice(0, 6).join('*'), key, codeSalt));
   const given = Buffer.from(code);
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
-  if (expiry !== '' && Number(expiry) + GRACE_MS <= nowMs) return undefined;
+  if (expiry !== '' && !(Number(expiry) + GRACE_MS > nowMs)) return undefined;
   const decipher = createDecipheriv('aes-256-cbc', deriveKey(key, salt), Buffer.from(iv, 'base64url'));
   return decipher.update(ciphertext, 'base64url', 'utf8') + decipher.final('utf8');
 }

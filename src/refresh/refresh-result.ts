@@ -136,6 +136,8 @@ export function createFailureSettlement(deps: {
       await sessions.end(record.key, 'refresh_rejected');
       return expired('rejected');
     }
+    // In this process also when the record cannot be written.
+    suppression.pause(record, audience, REFUSED_MS);
     await suppression.refusedByProvider(record);
     recordRejection(record, 'session_kept');
     log.warn(

@@ -126,7 +126,10 @@ export function createRefreshSuppression(deps: {
     isRefusedForGood: ({ refusals }) =>
       refusals !== undefined && refusals.count + 1 >= REFUSALS_UNTIL_ENDED && servedAtMs > refusals.firstAtMs,
     refusedForMs: ({ refusals }) =>
-      refusals === undefined ? 0 : Math.max(0, refusals.lastAtMs + REFUSED_MS - clock()),
+      // The clock of the process that counted it may be ahead.
+      refusals === undefined
+        ? 0
+        : Math.min(REFUSED_MS, Math.max(0, refusals.lastAtMs + REFUSED_MS - clock())),
     pauseAfterUnexpected(session, audience) {
       const key = refreshKey(session, audience);
       const count = (pauses.get(key)?.count ?? 0) + 1;

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { brotliDecompressSync, inflateRawSync, unzipSync, zstdDecompressSync } from 'node:zlib';
+import { brotliDecompressSync, constants, inflateRawSync, unzipSync, zstdDecompressSync } from 'node:zlib';
 import type { Dispatcher } from 'undici';
 import { RESPONSE_GRACE_MS } from '../../timing.ts';
 
@@ -19,6 +19,8 @@ export type ProviderResponse = { readonly status: number; readonly headers: Head
 
 /** Larger than any legitimate response of a provider, in bytes. */
 const MAX_RESPONSE_BYTES = 1_048_576;
+/** More than any provider applies, one after the other. */
+const MAX_CODINGS = 4;
 
 /** The names of fields that describe the bytes on the wire and not the text. */
 const ofWire: ReadonlySet<string> = new Set(['content-encoding', 'content-length', 'transfer-encoding']);
@@ -115,27 +117,29 @@ function toHeaders(received: Readonly<Record<string, string | string[] | undefin
 function decompress(bytes: Buffer, contentEncoding: string | null): Buffer {
   // A response to HEAD, or an empty one, may name the coding that a body would have.
   if (bytes.length === 0) return bytes;
-  const limit = { maxOutputLength: MAX_RESPONSE_BYTES };
-  const codings = contentEncoding?.toLowerCase().split(',') ?? [];
-  return codings.reduceRight<Buffer>((coded, coding) => {
-    switch (coding.replaceAll(/[\t ]/g, '')) {
-      case 'gzip':
-      case 'x-gzip':
-        return unzipSync(coded, limit);
-      case 'deflate':
-        // Some servers leave out the zlib format (RFC 9110, section 8.4.1.2), whose first byte has the method 8.
-        return isZlib(coded) ? unzipSync(coded, limit) : inflateRawSync(coded, limit);
-      case 'br':
-        return brotliDecompressSync(coded, limit);
-      case 'zstd':
-        return zstdDecompressSync(coded, limit);
-      default:
-        // Some servers name a charset here. Bytes that are no text may hold the only copy of a refresh token: that is no success.
-        if (!isUtf8(coded)) throw new Error("the provider's response has an unknown content coding");
-        return coded;
-    }
-  }, bytes);
+  const codings = (contentEncoding?.toLowerCase().split(',') ?? [])
+    .map((coding) => coding.replaceAll(/[\t ]/g, ''))
+    .filter((coding) => coding !== '' && coding !== 'identity');
+  if (codings.length > MAX_CODINGS) throw new Error("the provider's response has too many content codings");
+  const decompressed = codings.reduceRight((coded, coding) => decoders.get(coding)?.(coded) ?? coded, bytes);
+  // Some servers name a charset here. Bytes that are no text may hold the only copy of a refresh token: that is no success.
+  if (!codings.every((coding) => decoders.has(coding)) && !isUtf8(decompressed))
+    throw new Error("the provider's response has an unknown content coding");
+  return decompressed;
 }
+
+const limit = { maxOutputLength: MAX_RESPONSE_BYTES };
+/** RFC 9659 allows a window of 8 MiB. */
+const zstdLimit = { ...limit, params: { [constants.ZSTD_d_windowLogMax]: 23 } };
+
+const decoders: ReadonlyMap<string, (coded: Buffer) => Buffer> = new Map([
+  ['gzip', (coded) => unzipSync(coded, limit)],
+  ['x-gzip', (coded) => unzipSync(coded, limit)],
+  // Some servers leave out the zlib format (RFC 9110, section 8.4.1.2), whose first byte has the method 8.
+  ['deflate', (coded) => (isZlib(coded) ? unzipSync(coded, limit) : inflateRawSync(coded, limit))],
+  ['br', (coded) => brotliDecompressSync(coded, limit)],
+  ['zstd', (coded) => zstdDecompressSync(coded, zstdLimit)],
+]);
 
 function isZlib(bytes: Buffer): boolean {
   return ((bytes[0] ?? 0) & 0x0f) === 0x08;

@@ -41,6 +41,9 @@ it.each([
   ['UTF-8', Buffer.from(TEXT)],
   ['gzip, br', brotliCompressSync(gzipSync(TEXT))],
   ['identity', Buffer.from(TEXT)],
+  ['gzip, identity', gzipSync(TEXT)],
+  ['gzip,', gzipSync(TEXT)],
+  ['gzip, utf-8', gzipSync(TEXT)],
 ])('reads a response that the provider has compressed with %s', async (coding, bytes) => {
   const server = createServer((_, response) =>
     response.writeHead(200, { 'Content-Encoding': coding }).end(bytes),
@@ -48,6 +51,14 @@ it.each([
   const { status, text, headers } = await callServer(server);
   expect({ status, text }).toEqual({ status: 200, text: TEXT });
   expect(headers.has('content-encoding')).toBe(false);
+});
+
+it('does not undo more content codings than a provider applies', async () => {
+  const coding = Array.from({ length: 100 }, () => 'identity, gzip').join(', ');
+  const server = createServer((_, response) =>
+    response.writeHead(200, { 'Content-Encoding': coding }).end(gzipSync(TEXT)),
+  );
+  await expect(callServer(server)).rejects.toThrow('too many content codings');
 });
 
 it.each(['HEAD', 'POST'] as const)(

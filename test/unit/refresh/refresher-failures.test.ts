@@ -111,3 +111,14 @@ describe('a refresh that fails for now', () => {
     expect((await run(refresher.fresh(session, signIn))).accessToken).toBe('at-4');
   });
 });
+
+it('a refused refresh is not repeated for a minute, also if its count could not be written', async () => {
+  const { begin, refresher, outcomes, calls, store } = openRefresher({ retries: 0 });
+  const record = await begin(EXPIRED_MS);
+  vi.spyOn(store, 'replace').mockResolvedValue('conflict');
+  outcomes.push({ ...failure.misconfigured, error: 'unsupported_grant_type' });
+  expect(await codeOf(refresher.fresh(record, signIn))).toBe('provider_unavailable');
+  await vi.advanceTimersByTimeAsync(50_000);
+  expect(await codeOf(refresher.fresh(record, signIn))).toBe('provider_unavailable');
+  expect(calls).toHaveLength(1);
+});
