@@ -16,10 +16,26 @@ export function addPastCounters(
   const byName = new Map<string, Metric>(sum.map((metric) => [metric.name, metric]));
   for (const metric of ended.filter(isCount)) {
     const known = byName.get(metric.name);
-    const values = addValues(known?.values ?? [], metric.values ?? []);
+    const values = addValues(known?.values ?? [], exactCounts(metric).values ?? []);
     byName.set(metric.name, { ...metric, values });
   }
   return [...byName.values()];
+}
+
+/** A nanosecond, roughly: sums of its multiples are exact up to 8 million seconds. */
+const EXACT_STEP = 2 ** -30;
+
+/**
+ * The metric with counts whose sum does not depend on their order. Otherwise the last digits of a sum decrease when a process
+ * ends and its counts are added first, and Prometheus takes any decrease for a reset.
+ */
+export function exactCounts(metric: MetricObject): Metric {
+  if (!isCount(metric)) return metric;
+  const values = metric.values?.map((value) => ({
+    ...value,
+    value: Math.floor(value.value / EXACT_STEP) * EXACT_STEP,
+  }));
+  return { ...metric, ...(values !== undefined && { values }) };
 }
 
 function addValues(one: readonly Value[], other: readonly Value[]): Value[] {

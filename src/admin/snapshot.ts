@@ -2,6 +2,7 @@ import { AggregatorRegistry, Gauge, Registry, type MetricObject } from 'prom-cli
 import type { Activity } from './activity.ts';
 import { withExemplars } from './open-metrics.ts';
 import type { Check } from './readiness.ts';
+import { exactCounts } from './past-counters.ts';
 
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
@@ -74,7 +75,7 @@ export async function mergeValues(
 function aggregated(snapshots: readonly Snapshot[]) {
   const all = snapshots.map(({ metrics }) =>
     metrics.map((metric) =>
-      metric.aggregator === 'omit' ? { ...metric, aggregator: 'min' as const } : metric,
+      metric.aggregator === 'omit' ? { ...metric, aggregator: 'min' as const } : exactCounts(metric),
     ),
   );
   return AggregatorRegistry.aggregate(all);

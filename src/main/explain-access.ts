@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { compileRules, type AccessSubject } from '../access/rules.ts';
+import { readBoundedFile } from '../config/bounded-file.ts';
+import { ConfigError } from '../config/config-error.ts';
 import type { AccessRule } from '../config/schema/access/rule.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { parseTarget } from '../http/inbound/target.ts';
@@ -30,12 +31,30 @@ export function explainAccess(config: Config, claims: Record<string, unknown>, p
   return { lines: [found, ...lines, result], isAllowed: deciding === undefined };
 }
 
-/** Reads the claims of a person: a JSON object, as in the payload of an ID token. Throws when the file has none. */
+/** The longest file of claims, in bytes. */
+const MAX_CLAIMS = 1_048_576;
+
+/**
+ * Reads the claims of a person: a JSON object, as in the payload of an ID token. Throws a {@link ConfigError}, without anything of
+ * the file, when it has none.
+ */
 export function readClaims(file: string): Record<string, unknown> {
-  const claims: unknown = JSON.parse(readFileSync(file, 'utf8'));
-  if (typeof claims !== 'object' || claims === null || Array.isArray(claims))
-    throw new TypeError(`${file}: expected a JSON object with claims`);
+  const claims = parse(file);
+  if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) throw invalidClaims();
   return { ...claims };
+}
+
+const invalidClaims = () =>
+  new ConfigError([
+    { path: '', message: 'expected a readable file of at most 1 MiB with claims as a JSON object' },
+  ]);
+
+function parse(file: string): unknown {
+  try {
+    return JSON.parse(readBoundedFile(file, MAX_CLAIMS));
+  } catch {
+    throw invalidClaims();
+  }
 }
 
 function judgeAll(rules: readonly AccessRule[], list: string, subject: AccessSubject) {

@@ -31,7 +31,7 @@ export async function main(): Promise<void> {
   }
   const { 'explain-access': explained, claims, path } = args;
   if (explained !== undefined && claims !== undefined && path !== undefined) {
-    const explanation = explainAccess(orExit(explained, loadConfig), readClaims(claims), path);
+    const explanation = explainAccess(orExit(explained, loadConfig), orExit(claims, readClaims), path);
     console.log(explanation.lines.join('\n'));
     if (!explanation.isAllowed) process.exitCode = EXIT_FAILURE;
     return;

@@ -64,7 +64,8 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
         );
         const { response, document, sentAtMs, respondedAtMs } = called;
         if (isBusy(response.status)) throw providerUnavailable(undefined, retryAfterOf(response));
-        if (rejectedLogins.has(response.status)) {
+        // The page of a firewall says nothing about the password.
+        if (rejectedLogins.has(response.status) && !isHtml(response)) {
           log.info({ status: response.status }, 'the provider rejected a user name and password');
           throw new GatewayError('credentials_rejected', {
             detail: 'The provider does not accept this user name and password.',
@@ -131,9 +132,10 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
       if ('cause' in called) return { kind: 'failed', retryAfterSeconds: undefined, cause: called.cause };
       const { response } = called;
       // The token that the vendor rejects is not valid any more.
-      if (response.ok || config.rejectionStatuses.includes(response.status)) return { kind: 'revoked' };
+      const isRejected = config.rejectionStatuses.includes(response.status) && !isHtml(response);
+      if (response.ok || isRejected) return { kind: 'revoked' };
       const cause = new Error(`the logout endpoint returned ${response.status}`);
-      return isBusy(response.status)
+      return isBusy(response.status) || isHtml(response)
         ? { kind: 'failed', retryAfterSeconds: retryAfterOf(response), cause }
         : { kind: 'refused', cause };
     },

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { brotliDecompressSync, constants, inflateRawSync, unzipSync, zstdDecompressSync } from 'node:zlib';
+// By the default export: a Node.js without zstd must reach the sentence that names the supported versions.
+import zlib from 'node:zlib';
 import type { Dispatcher } from 'undici';
 import { RESPONSE_GRACE_MS } from '../../timing.ts';
 
@@ -130,15 +131,15 @@ function decompress(bytes: Buffer, contentEncoding: string | null): Buffer {
 
 const limit = { maxOutputLength: MAX_RESPONSE_BYTES };
 /** RFC 9659 allows a window of 8 MiB. */
-const zstdLimit = { ...limit, params: { [constants.ZSTD_d_windowLogMax]: 23 } };
+const zstdLimit = { ...limit, params: { [zlib.constants.ZSTD_d_windowLogMax]: 23 } };
 
 const decoders: ReadonlyMap<string, (coded: Buffer) => Buffer> = new Map([
-  ['gzip', (coded) => unzipSync(coded, limit)],
-  ['x-gzip', (coded) => unzipSync(coded, limit)],
+  ['gzip', (coded) => zlib.unzipSync(coded, limit)],
+  ['x-gzip', (coded) => zlib.unzipSync(coded, limit)],
   // Some servers leave out the zlib format (RFC 9110, section 8.4.1.2), whose first byte has the method 8.
-  ['deflate', (coded) => (isZlib(coded) ? unzipSync(coded, limit) : inflateRawSync(coded, limit))],
-  ['br', (coded) => brotliDecompressSync(coded, limit)],
-  ['zstd', (coded) => zstdDecompressSync(coded, zstdLimit)],
+  ['deflate', (coded) => (isZlib(coded) ? zlib.unzipSync(coded, limit) : zlib.inflateRawSync(coded, limit))],
+  ['br', (coded) => zlib.brotliDecompressSync(coded, limit)],
+  ['zstd', (coded) => zlib.zstdDecompressSync(coded, zstdLimit)],
 ]);
 
 function isZlib(bytes: Buffer): boolean {

@@ -1,5 +1,9 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { explainAccess } from '../../../src/main/explain-access.ts';
+import { ConfigError } from '../../../src/config/config-error.ts';
+import { explainAccess, readClaims } from '../../../src/main/explain-access.ts';
 import { parseConfig } from '../../../src/provider/read-config.ts';
 import { minimal, route } from '../config/sample.ts';
 
@@ -34,5 +38,22 @@ describe('--explain-access', () => {
       'unknown  login.require[0]',
       'fails    routes[0].require[0]',
     ]);
+  });
+});
+
+describe('the file of claims', () => {
+  test.each([['no JSON: canary-secret'], ['["canary-secret"]'], [' '.repeat(1_048_577)]])(
+    'is refused without anything of its content',
+    async (content) => {
+      const file = join(await mkdtemp(join(tmpdir(), 'coatcheck-claims-')), 'claims.json');
+      await writeFile(file, content);
+      expect(() => readClaims(file)).toThrow(ConfigError);
+      expect(() => readClaims(file)).not.toThrow('canary');
+      await rm(dirname(file), { recursive: true });
+    },
+  );
+
+  test('is refused when it is no regular file', () => {
+    expect(() => readClaims('/dev/zero')).toThrow(ConfigError);
   });
 });

@@ -275,3 +275,13 @@ describe('a vendor with any token lifetime and any clock', () => {
     );
   }, 120_000);
 });
+
+it('a login that the page of a firewall answers is no rejected password', async () => {
+  fixture = await openVendorFixture();
+  fixture.vendor.server.fault = () => ({
+    status: 401,
+    headers: { 'content-type': 'text/html' },
+    body: '<h1>blocked</h1>',
+  });
+  expect((await postLogin(fixture.browser())).json()).not.toMatchObject({ code: 'credentials_rejected' });
+});
