@@ -46,15 +46,15 @@ export function createCallback(deps: {
     const search = new URLSearchParams(query);
     const { jwtStateOf } = redirectLogin;
     const state = jwtStateOf === undefined ? stateOf(search) : await stateIn(search, jwtStateOf);
-    const pending = await loginCookies.find(state, cookieHeader).catch((error: unknown) => {
+    const taken = await take(state, cookieHeader).catch((error: unknown) => {
       // The cookie stays, and the code is not used: a reload may succeed.
       const returnTo = loginCookies.returnToOf(state, cookieHeader);
       const path = returnTo ?? failureReturnTo ?? deps.defaultReturnTo;
       context.failureReturnTo = { path, always: false };
       throw error;
     });
-    response.setHeader('Set-Cookie', await loginCookies.clear(state, cookieHeader));
-    if (pending === undefined) {
+    response.setHeader('Set-Cookie', loginCookies.clear(state, cookieHeader));
+    if (taken === undefined) {
       // A reload, or the Back button: the login is complete, and the page is not for people.
       if (isNavigation(request) && (await isSignedIn(request, context)))
         return redirect(response, deps.defaultReturnTo);
@@ -64,13 +64,13 @@ export function createCallback(deps: {
         'state_expired',
       );
     }
+    const { pending, others } = taken;
     const { stepUp: required, replaces: from = '', startedAtMs: beganAtMs } = pending;
     context.failureReturnTo = { path: pending.returnTo, always: required !== undefined };
     if (jwtStateOf === undefined) checkResponse(search);
     else checkJwtResponse(search);
 
     const callbackUrl = new URL(`${redirectUri}${query}`);
-    const others = await loginCookies.findOthers(state, cookieHeader);
     const { key, setCookie } = await completeSignIn(redirectLogin.finish(callbackUrl, pending), {
       request: auditedRequest(context),
       cookieHeader,
@@ -84,6 +84,14 @@ export function createCallback(deps: {
     for (const other of others) response.appendHeader('Set-Cookie', await loginCookies.update(other, key));
     redirect(response, pending.returnTo);
   };
+
+  /** Takes the attempt with a `state`, and reads the others of this browser. */
+  async function take(state: string, cookieHeader: string | undefined) {
+    const found = await loginCookies.find(state, cookieHeader);
+    if (found === undefined) return undefined;
+    const others = await loginCookies.findOthers(state, cookieHeader);
+    return (await loginCookies.take(found)) ? { pending: found.login, others } : undefined;
+  }
 
   async function isSignedIn(request: Request, { clientAddress }: RequestContext): Promise<boolean> {
     const reading = await sessions.peek(request.headers.cookie, clientAddress).catch(() => undefined);

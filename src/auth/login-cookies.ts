@@ -18,23 +18,25 @@ export type PendingLogin = LoginAttempt & {
   readonly replaces?: string | undefined;
 };
 
-/** A pending login in another tab. */
-export type OtherLogin = { readonly login: PendingLogin; readonly cookie: AttemptCookie };
+/** A pending login, and the cookie that names or holds it. */
+export type FoundLogin = { readonly login: PendingLogin; readonly cookie: AttemptCookie };
 
 /** Binds each login attempt to the browser that started it, by a cookie per attempt. */
 export type LoginCookies = {
   /** Returns the Set-Cookie values that bind an attempt, and those that clear surplus cookies. */
   set(login: PendingLogin, cookieHeader: string | undefined): Promise<string[]>;
   /** Returns the attempt with a callback's `state`, or undefined. Throws if the browser has one and the store is down. */
-  find(state: string, cookieHeader: string | undefined): Promise<PendingLogin | undefined>;
+  find(state: string, cookieHeader: string | undefined): Promise<FoundLogin | undefined>;
   /** Where the attempt with a `state` began, as its cookie says; undefined if that was too long. */
   returnToOf(state: string, cookieHeader: string | undefined): string | undefined;
-  /** Returns this browser's other pending attempts. */
-  findOthers(state: string, cookieHeader: string | undefined): Promise<OtherLogin[]>;
-  /** Changes which session an attempt replaces; returns the Set-Cookie values that this needs. */
-  update(other: OtherLogin, replaces: string): Promise<string[]>;
-  /** Forgets the attempt with a `state`. Returns the Set-Cookie values that clear its cookie, and surplus ones. */
-  clear(state: string, cookieHeader: string | undefined): Promise<string[]>;
+  /** Returns this browser's other pending attempts, without those that cannot be read. */
+  findOthers(state: string, cookieHeader: string | undefined): Promise<FoundLogin[]>;
+  /** Ends an attempt. False if it has ended: of several callbacks at once, one takes it. Throws if the store is down. */
+  take(found: FoundLogin): Promise<boolean>;
+  /** Changes which session a pending attempt replaces; returns the Set-Cookie values that this needs. */
+  update(other: FoundLogin, replaces: string): Promise<string[]>;
+  /** Returns the Set-Cookie values that clear the cookie of the attempt with a `state`, and surplus ones. */
+  clear(state: string, cookieHeader: string | undefined): string[];
 };
 
 /** How long an attempt lasts, in seconds. */
@@ -61,6 +63,8 @@ const pendingLogin = z.object({
 
 const stateHashOf = (state: string) => hashIdentifier('login', state).slice(0, 8);
 const markerOf = (id: string): MarkerSubject => ['login', id];
+/** Marks an attempt that only its cookie had. */
+const takenMarker = (state: string): MarkerSubject => ['login_taken', state];
 const isSeal = (content: string) => content.startsWith('Fe26.2*');
 
 /**
@@ -70,7 +74,7 @@ const isSeal = (content: string) => content.startsWith('Fe26.2*');
  */
 export function createLoginCookies(deps: {
   seals: SealedCookies;
-  store: Pick<SessionStore, 'putMarker' | 'getMarker'>;
+  store: Pick<SessionStore, 'putMarker' | 'getMarker' | 'takeMarker'>;
   returnTo: ReturnTo;
   /** Replaces a `returnTo` that has no room while the store is down. */
   defaultReturnTo: string;
@@ -82,9 +86,9 @@ export function createLoginCookies(deps: {
   const attributes: CookieAttributes = { secure, sameSite: 'lax' };
 
   const remainingMs = ({ startedAtMs }: PendingLogin) => LOGIN_LIFETIME_MS - (clock() - startedAtMs);
-  const put = async (id: string, login: PendingLogin) => {
+  const put = async (id: string, login: PendingLogin, condition?: 'if_present') => {
     const seal = await seals.seal({ ...login, id }, LIFETIME_SECONDS);
-    await store.putMarker(markerOf(id), seal, remainingMs(login));
+    await store.putMarker(markerOf(id), seal, remainingMs(login), condition);
   };
   const write = (name: string, login: PendingLogin, content: string) =>
     writeCookie(name, slots.write({ ...login, stateHash: stateHashOf(login.state) }, content), {
@@ -138,7 +142,7 @@ export function createLoginCookies(deps: {
       for (const cookie of readOwn(state, header).own) {
         const login = await load(cookie);
         // SECURITY: the hash in the cookie only selects a cookie; the sealed `state` decides.
-        if (login?.state === state) return login;
+        if (login?.state === state) return { login, cookie };
       }
       return undefined;
     },
@@ -149,22 +153,28 @@ export function createLoginCookies(deps: {
     async findOthers(state, header) {
       const { others } = readOwn(state, header);
       const found = others.map(async (cookie) => ({ cookie, login: await load(cookie) }));
-      return (await Promise.all(found)).flatMap(({ cookie, login }) => (login ? [{ cookie, login }] : []));
+      return (await Promise.allSettled(found)).flatMap((result) => {
+        if (result.status === 'rejected') return [];
+        const { login, cookie } = result.value;
+        return login ? [{ login, cookie }] : [];
+      });
+    },
+
+    async take({ login, cookie }) {
+      if (!isSeal(cookie.content)) return (await store.takeMarker(markerOf(cookie.content))) !== undefined;
+      return store.putMarker(takenMarker(login.state), '', remainingMs(login), 'if_absent');
     },
 
     async update({ login, cookie }, replaces) {
       const changed = { ...login, replaces };
       if (isSeal(cookie.content)) return [await writeSealed(changed)].filter((line) => line !== undefined);
       // A sign-in that has succeeded must not fail for another tab.
-      await put(cookie.content, changed).catch(() => undefined);
+      await put(cookie.content, changed, 'if_present').catch(() => undefined);
       return [];
     },
 
-    async clear(state, header) {
+    clear(state, header) {
       const { own, surplus } = readOwn(state, header);
-      const stored = own.filter(({ content }) => !isSeal(content));
-      const forget = stored.map(({ content }) => store.putMarker(markerOf(content), '', 1));
-      await Promise.allSettled(forget);
       return clearAll([...own.map(({ name }) => name), ...surplus]);
     },
   };

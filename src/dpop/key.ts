@@ -2,9 +2,9 @@ import { createECDH, createPrivateKey, generateKeyPairSync, hash, type KeyObject
 
 /**
  * The private key of one session for DPoP (RFC 9449): the member `d` of its JWK on the curve P-256 (RFC 7518, section
- * 6.2.2.1). The public key follows from it, so that records and cookies hold 43 characters.
+ * 6.2.2.1). The public key follows from it, so that a record holds 43 characters.
  *
- * SECURITY: a secret. It belongs in sealed records and cookies only.
+ * SECURITY: a secret. It belongs in sealed records only, and in the sealed cookie of a sign-in that began while the store was down.
  */
 export type DpopKey = string;
 

@@ -7,7 +7,7 @@ import type { CheckResult } from './check-result.ts';
 import type { TokenGrants } from './grants/token-grants.ts';
 import type { LogoutTokens } from './oidc/logout-token.ts';
 
-/** The state of a login attempt until its callback, in a sealed cookie; never sent to the provider. */
+/** The state of a login attempt until its callback, sealed in the store, or in a cookie while the store is down. */
 export type LoginAttempt = {
   /** Where the browser was sent; a response of another issuer is not accepted (RFC 9700, section 4.4.2). */
   readonly issuer: string;

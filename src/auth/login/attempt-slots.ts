@@ -10,6 +10,7 @@ export type AttemptCookie = {
   readonly stateHash: string;
   /** A short `returnTo`, for a failure while the store is down. Not authenticated. */
   readonly returnTo: string | undefined;
+  /** An identifier or a seal; empty in a cookie that the gateway did not set. */
   readonly content: string;
 };
 
@@ -36,9 +37,13 @@ const MAX_TOTAL_LENGTH = 4_000;
 /** The longest `returnTo` in a cookie, encoded. */
 const MAX_RETURN_TO = 40;
 
-const VALUE = /^([0-9a-z]{9})\.([\w-]{8})\.([\w-]{0,40})\.(.+)$/;
+/** Start time, hash of `state`, `returnTo`, and an identifier or a seal. */
+const VALUE = /^([0-9a-z]{9})\.([\w-]{8})\.([\w-]{0,40})\.([\w-]{32}|Fe26\.2\*.+)$/;
 
 export function createAttemptSlots(prefix: string): AttemptSlots {
+  const nameAt = (slot: number) => `${prefix}${String(slot).padStart(2, '0')}`;
+  const long = `${prefix}long`;
+  const names = new Set([long, ...Array.from({ length: SLOTS }, (_, slot) => nameAt(slot))]);
   let next = randomInt(SLOTS);
   const read: AttemptSlots['read'] = (header) => {
     const cookies = cookieNamesStartingWith(header, prefix).map((name) => parse(name, header));
@@ -56,7 +61,8 @@ export function createAttemptSlots(prefix: string): AttemptSlots {
     const cookie = readCookie(header, name);
     const value = cookie.kind === 'value' ? cookie.value : '';
     const length = name.length + value.length + '=; '.length;
-    const [, startedAt = '', stateHash = '', encoded = '', content = ''] = VALUE.exec(value) ?? [];
+    const [, startedAt = '', stateHash = '', encoded = '', content = ''] =
+      (names.has(name) && VALUE.exec(value)) || [];
     const returnTo = encoded === '' ? undefined : Buffer.from(encoded, 'base64url').toString();
     return { name, startedAt, stateHash, returnTo, content, length };
   };
@@ -70,12 +76,12 @@ export function createAttemptSlots(prefix: string): AttemptSlots {
       );
       let name: string;
       do {
-        name = `${prefix}${String(next).padStart(2, '0')}`;
+        name = nameAt(next);
         next = (next + 1) % SLOTS;
       } while (recent.has(name));
       return name;
     },
-    long: `${prefix}long`,
+    long,
     write({ startedAtMs, returnTo, stateHash }, content) {
       const encoded = Buffer.from(returnTo).toString('base64url');
       const short = encoded.length > MAX_RETURN_TO ? '' : encoded;

@@ -23,8 +23,8 @@ const signedOut = {
 };
 
 /**
- * `GET /login`: redirects to the provider and stores the login attempt in a sealed cookie for the callback. Rejects a
- * `fetch`, which cannot follow the redirect to another origin.
+ * `GET /login`: redirects to the provider and stores the login attempt for the callback, bound to this browser by a cookie.
+ * Rejects a `fetch`, which cannot follow the redirect to another origin.
  */
 export function createLogin(deps: {
   redirectLogin: RedirectLogin;

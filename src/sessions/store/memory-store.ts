@@ -162,10 +162,20 @@ export function createMemoryStore(deps: {
     },
     generation: () => generation,
 
-    async putMarker(subject, text, ttlMs) {
-      markers.set(subjectName(subject), { text, expiresAtMs: clock() + ttlMs });
+    async putMarker(subject, text, ttlMs, condition) {
+      const name = subjectName(subject);
+      const isPresent = getMarkerText(name) !== undefined;
+      if (condition !== undefined && isPresent !== (condition === 'if_present')) return false;
+      markers.set(name, { text, expiresAtMs: clock() + ttlMs });
+      return true;
     },
     getMarker: async (subject) => getMarkerText(subjectName(subject)),
+    async takeMarker(subject) {
+      const name = subjectName(subject);
+      const text = getMarkerText(name);
+      markers.delete(name);
+      return text;
+    },
 
     isSubscribed: () => true,
     onChange: (listener) => void listeners.push(listener),

@@ -96,10 +96,17 @@ export type SessionStore = {
   /** The current generation as this process knows it; up to date after a load. 0 is the first. */
   generation(): number;
 
-  /** Stores a short text for `ttlMs`. */
-  putMarker(subject: MarkerSubject, text: string, ttlMs: number): Promise<void>;
+  /** Stores a short text for `ttlMs`. False if the condition was not met; each condition is atomic. */
+  putMarker(
+    subject: MarkerSubject,
+    text: string,
+    ttlMs: number,
+    condition?: 'if_absent' | 'if_present',
+  ): Promise<boolean>;
   /** The text of a marker that has not expired. */
   getMarker(subject: MarkerSubject): Promise<string | undefined>;
+  /** Removes a marker and gives its text; of several concurrent calls, one gets it. */
+  takeMarker(subject: MarkerSubject): Promise<string | undefined>;
 
   /** True while {@link SessionStore.onChange} is certain to report every change on any replica. */
   isSubscribed(): boolean;

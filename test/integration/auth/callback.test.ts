@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import request from 'supertest';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   type BegunLogin,
   authorize,
@@ -9,7 +9,7 @@ import {
   login,
 } from '../../../testkit/gateway/login-steps.ts';
 import { rawRequest } from '../../../testkit/network/raw-client.ts';
-import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
+import { GATEWAY_NAME, type RedisServer } from '../../../testkit/redis/redis-server.ts';
 import {
   openTestGatewayForTest,
   openTestGatewayForEachTest,
@@ -201,6 +201,18 @@ describe('concurrent logins in one browser (standards: C28)', () => {
     testGateway.provider.user = 'alice';
     expect((await finishLogin(testGateway.agent, other)).header('location')).toBe('/other');
   });
+
+  it('continue when the store cannot read one of them', async () => {
+    await redis.command('FLUSHALL');
+    await beginLogin(testGateway.agent);
+    const [key = ''] = (await redis.command('KEYS', 'coatcheck:note:*')) as string[];
+    await redis.command('DEL', key);
+    await redis.command('LPUSH', key, 'not a text');
+    const other = await beginLogin(testGateway.agent, '?returnTo=/other');
+    const callback = await finishLogin(testGateway.agent, other);
+    expect([callback.status, callback.header('location')]).toEqual([303, '/other']);
+    expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
+  });
 });
 
 describe('a callback that belongs to no login of this browser (standards: B2, E16)', () => {
@@ -215,6 +227,27 @@ describe('a callback that belongs to no login of this browser (standards: B2, E1
     });
     expect(tokenCalls()).toBe(1);
     expect((await testGateway.agent.fetch('/api/one')).status).toBe(200);
+  });
+
+  it('is rejected when its state is in use at that moment (standards: C28)', async () => {
+    const callback = await authorize(testGateway.agent, await beginLogin(testGateway.agent));
+    const cookie = testGateway.agent.cookies.header(callback, { crossSite: false, topLevelGet: true });
+    const headers = { cookie, 'sec-fetch-site': 'cross-site' };
+    const send = () => testGateway.browser().get(callback.href, { headers });
+    const responses = await Promise.all(Array.from({ length: 6 }, send));
+    expect(responses.filter(({ status }) => status === 303)).toHaveLength(1);
+    expect(responses.filter(({ status }) => status === 400)).toHaveLength(5);
+    expect(tokenCalls()).toBe(1);
+  });
+
+  it('fails before it uses the code when the store cannot remove its login, and may be repeated (standards: C28)', async () => {
+    const callback = await authorize(testGateway.agent, await beginLogin(testGateway.agent));
+    await redis.command('ACL', 'SETUSER', GATEWAY_NAME, '-del');
+    onTestFinished(() => void redis.command('ACL', 'SETUSER', GATEWAY_NAME, '+del'));
+    const failed = await sendCallback(testGateway.agent, callback);
+    expect([failed.status, failed.setCookies, tokenCalls()]).toEqual([503, [], 0]);
+    await redis.command('ACL', 'SETUSER', GATEWAY_NAME, '+del');
+    expect((await sendCallback(testGateway.agent, callback)).status).toBe(303);
   });
 
   it('is rejected when it belongs to another browser whose login stays valid', async () => {

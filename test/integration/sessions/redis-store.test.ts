@@ -399,6 +399,19 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
     expect(await indexKeys()).toEqual([]);
   });
 
+  it('takes and replaces a marker whose name is of an older secret (standards: C28, E6)', async () => {
+    const second = 'second-secret-hN4tWq8sXc6JpE2vKd9R5yGu';
+    const older = openStoreHere();
+    const both = openStoreHere({ secrets: [second, SESSION_SECRET] });
+    await older.putMarker(['kind'], 'one', HOUR);
+    expect(await both.putMarker(['kind'], 'two', HOUR, 'if_absent')).toBe(false);
+    expect(await both.putMarker(['kind'], 'three', HOUR, 'if_present')).toBe(true);
+    expect(await older.getMarker(['kind'])).toBe('three');
+    expect(await both.takeMarker(['kind'])).toBe('three');
+    expect(await older.getMarker(['kind'])).toBeUndefined();
+    expect(await both.takeMarker(['kind'])).toBeUndefined();
+  });
+
   it('keep entries that only another process can open', async () => {
     const second = 'second-secret-hN4tWq8sXc6JpE2vKd9R5yGu';
     const other = openStoreHere({ secrets: [SESSION_SECRET, second] });

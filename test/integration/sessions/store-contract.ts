@@ -438,6 +438,23 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
       expect(await store.getMarker(['kind'])).toBe('');
     });
 
+    it('is taken once, however many take it at once', async () => {
+      await store.putMarker(['kind'], 'text', 60_000);
+      const taken = await Promise.all(Array.from({ length: 5 }, () => store.takeMarker(['kind'])));
+      expect(taken.filter((text) => text !== undefined)).toEqual(['text']);
+      expect(await store.getMarker(['kind'])).toBeUndefined();
+    });
+
+    it('is stored on the condition that there is one, or that there is none', async () => {
+      expect(await store.putMarker(['kind'], 'one', 60_000, 'if_present')).toBe(false);
+      expect(await store.getMarker(['kind'])).toBeUndefined();
+      expect(await store.putMarker(['kind'], 'two', 60_000, 'if_absent')).toBe(true);
+      expect(await store.putMarker(['kind'], 'three', 60_000, 'if_absent')).toBe(false);
+      expect(await store.getMarker(['kind'])).toBe('two');
+      expect(await store.putMarker(['kind'], 'four', 60_000, 'if_present')).toBe(true);
+      expect(await store.getMarker(['kind'])).toBe('four');
+    });
+
     it('expires after its lifetime', async () => {
       await store.putMarker(['kind'], 'text', 200);
       expect(await store.getMarker(['kind'])).toBe('text');

@@ -11,6 +11,7 @@ import type { RecordCodec } from '../record/record.ts';
 import { placeOf, readRecordFields, RECORD_FIELDS, type RecordFields } from '../record/record-fields.ts';
 import { createRecordScript, removeScript, replaceScript, touchScript } from './record-scripts.ts';
 import { createRedisGeneration } from './generation.ts';
+import { createRedisMarkers } from './markers.ts';
 import { createRedisRecordReader } from './record-reader.ts';
 import { createRedisKeyCount } from './key-count.ts';
 import { createRecordScan, createSessionScan } from './record-scan.ts';
@@ -44,7 +45,6 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
   const listeners: ((change: SessionChange | undefined) => void)[] = [];
   const announce = (change: SessionChange | undefined) => listeners.forEach((listener) => listener(change));
   const recordKey = (key: string) => `${keyPrefix}session:${hashIdentifier('record', key).slice(0, 22)}`;
-  const markerKey = (name: string) => `${keyPrefix}note:${name}`;
   const changeChannel = `${keyPrefix}changes`;
   const index = createRedisIndex({ redis, blindIndex, keyPrefix, clock });
   const generation = createRedisGeneration({ redis, keyPrefix, channel: changeChannel, clock, log });
@@ -233,15 +233,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     beginGeneration: generation.begin,
     generation: generation.known,
 
-    async putMarker(subject, text, ttlMs) {
-      const name = markerKey(blindIndex.name(subject));
-      await redis.run('note', (client) => client.set(name, text, 'PX', Math.max(1, Math.ceil(ttlMs))));
-    },
-    async getMarker(subject) {
-      const names = blindIndex.names(subject).map(markerKey);
-      const texts = await Promise.all(names.map((name) => redis.run('note', (client) => client.get(name))));
-      return texts.find((text) => text !== null) ?? undefined;
-    },
+    ...createRedisMarkers(deps),
 
     isSubscribed,
     onChange: (listener) => void listeners.push(listener),
