@@ -77,7 +77,7 @@ function routeOf({ path }: Target, routes: Routes): Route {
     route = routes.match(path);
   } catch (cause) {
     throw notAllowed(
-      'The path belongs to another route when it is decoded, or when its letter case is ignored.',
+      'The path could belong to another route when it is decoded, or when its letter case or Unicode form is ignored.',
       cause,
     );
   }

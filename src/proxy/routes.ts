@@ -2,6 +2,7 @@ import type { RouteConfig } from '../config/schema/schema.ts';
 import { foldPath } from '../config/values/path.ts';
 import { GatewayError } from '../errors.ts';
 import { createAudience, type Audience } from '../tokens/audience.ts';
+import { everyReading, isAmbiguous } from './path-readings.ts';
 
 /** One server of a route's upstream. */
 export type UpstreamServer = {
@@ -30,7 +31,7 @@ export type Route = {
 
 /**
  * Finds the route of a path: the longest prefix that ends at a segment boundary. Throws `bad_request` for a path that
- * would match another route once decoded or case-folded.
+ * would match another route once decoded or folded.
  */
 export type Routes = { all: readonly Route[]; match(path: string): Route | undefined };
 
@@ -46,12 +47,12 @@ export function createRoutes(configs: readonly RouteConfig[]): Routes {
     all,
     match(path) {
       const route = find(path);
-      if (ambiguous.test(path)) {
-        checkAmbiguity(
-          path,
-          (decoded) =>
-            find(decoded) === route && readingsOf(decoded).every((path) => findFolded(path) === route),
-        );
+      // SECURITY: "/%61dmin", "/admin;x" and "/Admin" do not match "/admin" here but may reach it at the upstream, bypassing
+      // that route's rules.
+      if (isAmbiguous(path)) {
+        const folded = (reading: string) => findFolded(reading) === route;
+        const plain = (reading: string) => find(reading) === route && folded(reading);
+        if (!everyReading(path, { plain, folded })) throw ambiguousPath();
       }
       return route;
     },
@@ -78,49 +79,10 @@ export function forEachServer<T>(
   return (server) => created.get(server) ?? ofFirst;
 }
 
-/**
- * Characters that an upstream may normalize or ignore when it interprets a path: encodings, parameters, empty segments,
- * letter case, and trailing dots, blanks or stream names in a segment.
- */
-const ambiguous = /[%;A-Z:]|\/\/|\.(?:\/|$)/;
-
-/** How many rounds of decoding to check. There must be a limit, as each "25" after a "%" adds a round. */
-const DECODINGS = 3;
-
-/**
- * SECURITY: "/%61dmin", "/admin;x" and "/Admin" do not match "/admin" here but may reach it at the upstream, bypassing that
- * route's rules.
- */
-function checkAmbiguity(path: string, isOfSameRoute: (decoded: string) => boolean): void {
-  let decoded = path;
-  if (!isOfSameRoute(decoded)) throw ambiguousPath();
-  for (let round = 0; round < DECODINGS; round += 1) {
-    decoded = decoded
-      .replace(/%([0-9A-Fa-f]{2})/g, (_whole, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-      .replace(/;[^/]*/g, '')
-      .replace(/\/{2,}/g, '/');
-    if (!isOfSameRoute(decoded)) throw ambiguousPath();
-    if (!decoded.includes('%')) return;
-  }
-}
-
-/** A decoded path, and what it is for an upstream that reads it as UTF-8. */
-function readingsOf(decoded: string): string[] {
-  return /[\x80-\xff]/.test(decoded) ? [decoded, foldUnicode(decoded)] : [decoded];
-}
-
-/**
- * Reads decoded bytes as UTF-8, and folds what upstreams take for ASCII when they ignore letter case or normalise: full-width forms,
- * the dotless i, the long s, the Kelvin sign, the no-break space.
- */
-function foldUnicode(bytes: string): string {
-  const text = Buffer.from(bytes, 'latin1').toString().normalize('NFKC');
-  return text.toUpperCase().toLowerCase().replaceAll('\u0307', '');
-}
-
 function ambiguousPath(): GatewayError {
   return new GatewayError('bad_request', {
-    detail: 'The path belongs to another route when it is decoded, or when its letter case is ignored.',
+    detail:
+      'The path belongs to another route when it is decoded, or when its letter case or Unicode form is ignored.',
   });
 }
 

@@ -96,6 +96,11 @@ describe('a route that needs a session', () => {
     '/api/public.',
     '/api/public%20',
     '/api/public%00',
+    '/api/public/%E2%80%A5/secret',
+    '/api/public/%EF%BC%8E%EF%BC%8E/secret',
+    '/api/public/.%C2%AD./secret',
+    '/api/public%EF%BC%BC..%EF%BC%BCsecret',
+    '/api/publ%C2%ADic',
   ])(
     'rejects a path that is public for one reader only: %s (oauth2-proxy, GHSA-63jm-59jj-478j; standards: F13, F14)',
     async (target) => {

@@ -54,8 +54,8 @@ function checkPath(path: string): void {
   }
 }
 
-/** `..;` counts as a dot segment: some servers strip a segment's parameters before they resolve it. */
-function hasDotSegment(path: string): boolean {
+/** True for a dot segment. `..;` counts as a dot segment: some servers strip a segment's parameters before they resolve it. */
+export function hasDotSegment(path: string): boolean {
   return path.split(/[/\\]/).some((segment) => {
     const name = segment.split(';', 1)[0];
     return name === '.' || name === '..';
