@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config';
 import { isLong } from './testkit/seeded-random.ts';
 
+/** More workers than two cores keep busy: tests of whole processes wait a third of their time. */
+const WORKERS = 3;
 /** Files share the modules that a worker has imported, which saves a quarter of the time. Unit tests count timers: they do not. */
-const shared = { maxWorkers: 2, isolate: false };
+const shared = { maxWorkers: WORKERS, isolate: false };
 
 /** One project per kind of test. They run one after the other, so that slow tests do not starve quick ones. */
 export default defineConfig({
@@ -16,7 +18,7 @@ export default defineConfig({
       project('integration', 1, { testTimeout: 30_000, hookTimeout: 30_000, ...shared }),
       project('regressions', 2, { testTimeout: 30_000, hookTimeout: 30_000, ...shared }),
       project('fuzz', 2, { testTimeout: isLong ? 1_800_000 : 30_000, hookTimeout: 30_000, ...shared }),
-      project('e2e', 3, { testTimeout: 120_000, hookTimeout: 120_000, maxWorkers: 2 }),
+      project('e2e', 3, { testTimeout: 120_000, hookTimeout: 120_000, maxWorkers: WORKERS }),
       project('chaos', 4, { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }),
     ],
   },
