@@ -3,8 +3,8 @@ import { isLong } from './testkit/seeded-random.ts';
 
 /** More workers than two cores keep busy: tests of whole processes wait a third of their time. */
 const WORKERS = 3;
-/** Files share the modules that a worker has imported, which saves a quarter of the time. Unit tests count timers: they do not. */
-const shared = { maxWorkers: WORKERS, isolate: false };
+/** Files share the modules that a worker has imported: a quarter of the time of tests of whole gateways, more than half of unit tests. */
+const shared = { isolate: false, restoreMocks: true };
 
 /** One project per kind of test. They run one after the other, so that slow tests do not starve quick ones. */
 export default defineConfig({
@@ -14,10 +14,15 @@ export default defineConfig({
     // What a test polls for comes late on a busy machine.
     expect: { poll: { timeout: 20_000 } },
     projects: [
-      project('unit', 0, { testTimeout: 5_000, hookTimeout: 5_000, maxWorkers: 2 }),
-      project('integration', 1, { testTimeout: 30_000, hookTimeout: 30_000, ...shared }),
-      project('regressions', 2, { testTimeout: 30_000, hookTimeout: 30_000, ...shared }),
-      project('fuzz', 2, { testTimeout: isLong ? 1_800_000 : 30_000, hookTimeout: 30_000, ...shared }),
+      project('unit', 0, { testTimeout: 5_000, hookTimeout: 5_000, maxWorkers: 2, ...shared }),
+      project('integration', 1, { testTimeout: 30_000, hookTimeout: 30_000, maxWorkers: WORKERS, ...shared }),
+      project('regressions', 2, { testTimeout: 30_000, hookTimeout: 30_000, maxWorkers: WORKERS, ...shared }),
+      project('fuzz', 2, {
+        testTimeout: isLong ? 1_800_000 : 30_000,
+        hookTimeout: 30_000,
+        maxWorkers: WORKERS,
+        ...shared,
+      }),
       project('e2e', 3, { testTimeout: 120_000, hookTimeout: 120_000, maxWorkers: WORKERS }),
       project('chaos', 4, { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }),
     ],
@@ -40,5 +45,6 @@ type Options = {
   hookTimeout: number;
   maxWorkers?: number;
   isolate?: boolean;
+  restoreMocks?: boolean;
   fileParallelism?: boolean;
 };

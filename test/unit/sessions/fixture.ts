@@ -1,3 +1,4 @@
+import { onTestFinished } from 'vitest';
 import { createKeyRing, type KeyRing } from '../../../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../../../src/crypto/sealed-cookie.ts';
 import { createMetrics, type Metrics } from '../../../src/observability/metrics.ts';
@@ -34,7 +35,7 @@ export type SessionsFixture = {
 export const IDLE_MS = 1_800_000;
 export const ABSOLUTE_MS = 43_200_000;
 
-/** `clock` is the clock of the test. */
+/** `clock` is the clock of the test. Closed with the test: its timers would count in those of later files. */
 export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser = 0 } = {}): SessionsFixture {
   const store = openTestStore(clock);
   const { log, lines } = collectLog();
@@ -73,6 +74,8 @@ export function openSessions(clock: () => number, { maxAge = 5_000, maxPerUser =
     metrics,
     audit: silentAudit,
   });
+  // Not awaited: what still runs may wait for the timers of the test.
+  onTestFinished(() => void sessions.settle());
 
   return {
     sessions,
