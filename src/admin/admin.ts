@@ -6,8 +6,8 @@ import { createRequestId } from '../http/inbound/request-context.ts';
 import { isNavigation } from '../http/inbound/navigation.ts';
 import { checkUtf8, parseTarget } from '../http/inbound/target.ts';
 import { createProblemLog } from '../http/problem/middleware.ts';
-import type { NavigationErrors, PageLinks } from '../http/problem/navigation-errors.ts';
-import type { Problems } from '../http/problem/problem.ts';
+import { createNavigationErrors, type PageLinks } from '../http/problem/navigation-errors.ts';
+import { createProblems } from '../http/problem/problem.ts';
 import { inertHeaders, setting } from '../http/security-headers.ts';
 import type { Logger } from '../observability/log.ts';
 import type { CallAudit } from './call-audit.ts';
@@ -27,7 +27,7 @@ import {
 import type { TokenCheck } from './token-check.ts';
 
 /** Where the links of this listener's error pages lead. */
-export const consoleLinks: PageLinks = {
+const consoleLinks: PageLinks = {
   homeLabel: 'Go to the console',
   baseUrl: '',
   home: '/',
@@ -49,13 +49,17 @@ export function createAdmin(deps: {
   /** Limits how often a client reads guarded pages. Throws `rate_limited`. */
   limitReads: (request: IncomingMessage) => Promise<void>;
   callAudit: CallAudit;
-  problems: Problems;
-  navigationErrors: NavigationErrors;
   clock: () => number;
   log: Logger;
 }): RequestListener {
   const { snapshots, hostCheck, tokenCheck, limitReads, callAudit, clock, log } = deps;
-  const { problems, navigationErrors } = deps;
+  const problems = createProblems({ secure: false, loginUrl: undefined });
+  const navigationErrors = createNavigationErrors({
+    problems,
+    secure: false,
+    template: undefined,
+    links: consoleLinks,
+  });
   const open: Pages = {
     '/': consolePage,
     '/livez': {

@@ -1,8 +1,8 @@
 import { AggregatorRegistry, Gauge, Registry, type MetricObject } from 'prom-client';
 import type { Activity } from './activity.ts';
 import { withExemplars } from './open-metrics.ts';
-import type { Check } from './readiness.ts';
 import { exactCounts } from './past-counters.ts';
+import type { Check } from './readiness.ts';
 
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 

@@ -1,5 +1,5 @@
 import type { RequestListener } from 'node:http';
-import { consoleLinks, createAdmin } from '../admin/admin.ts';
+import { createAdmin } from '../admin/admin.ts';
 import { createCallAudit } from '../admin/call-audit.ts';
 import { createOperatorPages } from '../admin/operator-pages.ts';
 import { createSessionEndpoints } from '../admin/session-endpoints.ts';
@@ -9,8 +9,6 @@ import { createPseudonyms } from '../crypto/pseudonyms.ts';
 import { createClientAddress } from '../http/inbound/client-address.ts';
 import { clientNetwork } from '../http/inbound/client-network.ts';
 import { createAdminHostCheck } from '../http/inbound/host.ts';
-import { createNavigationErrors } from '../http/problem/navigation-errors.ts';
-import { createProblems } from '../http/problem/problem.ts';
 import type { Provider } from '../provider/provider.ts';
 import { createPeopleSearch } from '../sessions/lifecycle/people.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
@@ -37,7 +35,6 @@ export function createAdminListener(deps: {
   /** Tells one admin token from another, so that an auditor sees which of them a call had. */
   const actor = () =>
     `admin-token:${pseudonyms(['admin-token', token ?? ''], config.audit.key)[0].slice(0, 8)}`;
-  const problems = createProblems({ secure: false, loginUrl: undefined });
   return createAdmin({
     snapshots,
     guarded: {
@@ -55,13 +52,6 @@ export function createAdminListener(deps: {
         : createTokenCheck({ token, clientAddress, wrongTokens: shared.wrongAdminTokens, metrics, log }),
     limitReads: (request) => limitReads(clientNetwork(clientAddress(request))),
     callAudit: createCallAudit({ audit, clientAddress, issuer: provider.issuer, actor }),
-    problems,
-    navigationErrors: createNavigationErrors({
-      problems,
-      secure: false,
-      template: undefined,
-      links: consoleLinks,
-    }),
     clock,
     log,
   });

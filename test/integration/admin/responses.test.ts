@@ -1,10 +1,8 @@
 import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { consoleLinks, createAdmin } from '../../../src/admin/admin.ts';
+import { createAdmin } from '../../../src/admin/admin.ts';
 import { createTokenCheck, createWrongTokenLimit } from '../../../src/admin/token-check.ts';
 import { createAdminHostCheck } from '../../../src/http/inbound/host.ts';
-import { createNavigationErrors } from '../../../src/http/problem/navigation-errors.ts';
-import { createProblems } from '../../../src/http/problem/problem.ts';
 import type { Logger } from '../../../src/observability/log.ts';
 import { createLogger } from '../../../src/observability/log.ts';
 import { createMetrics } from '../../../src/observability/metrics.ts';
@@ -19,7 +17,6 @@ beforeAll(async () => {
     { level: 'debug', format: 'json' },
     { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
   );
-  const problems = createProblems({ secure: false, loginUrl: undefined });
   const admin = createAdmin({
     snapshots: async () => ({
       own: { checks: [], metrics: [] },
@@ -42,13 +39,6 @@ beforeAll(async () => {
     }),
     limitReads: async () => undefined,
     callAudit: () => undefined,
-    problems,
-    navigationErrors: createNavigationErrors({
-      problems,
-      secure: false,
-      template: undefined,
-      links: consoleLinks,
-    }),
     clock: Date.now,
     log,
   });
