@@ -136,9 +136,7 @@ export function createFailureSettlement(deps: {
       await sessions.end(record.key, 'refresh_rejected');
       return expired('rejected');
     }
-    // In this process also when the record cannot be written.
-    suppression.pause(record, audience, REFUSED_MS);
-    await suppression.refusedByProvider(record);
+    await suppression.refusedByProvider(record, audience);
     recordRejection(record, 'session_kept');
     log.warn(
       { session: record.key, error, err: cause },

@@ -25,10 +25,10 @@ export type RefreshSuppression = {
   /** True for a minute after that, because the user may grant it later. */
   wasNotGranted(key: string, audience: Audience): boolean;
   /**
-   * Counts, in the session's record, that the provider rejected its refresh token with an error that names no reason. Its lock
-   * must be held.
+   * Counts, in the session's record, that the provider rejected its refresh token with an error that names no reason, and pauses
+   * the refreshes of this process also when that cannot be written. The session's lock must be held.
    */
-  refusedByProvider(record: SessionRecord): Promise<void>;
+  refusedByProvider(record: SessionRecord, audience: Audience): Promise<void>;
   /**
    * True if the provider has now rejected the refresh token several times, a minute apart, in whatever process, while it
    * served others: the token is invalid, whatever the error says.
@@ -106,6 +106,11 @@ export function createRefreshSuppression(deps: {
     }
   };
 
+  const pause = (session: SessionKey, audience: Audience, ms: number) => {
+    const key = refreshKey(session, audience);
+    pauses.set(key, { count: pauses.get(key)?.count ?? 0, untilMs: clock() + ms });
+  };
+
   return {
     async rejectedByUpstream(credential, route) {
       rejectedTokens.set(routeKey(credential, route), credential.accessToken);
@@ -115,7 +120,8 @@ export function createRefreshSuppression(deps: {
       rejectedTokens.get(routeKey(credential, route)) === credential.accessToken,
     recentRejections,
     isExhausted: (recent) => recent.length >= REJECTIONS_PER_MINUTE,
-    async refusedByProvider(record) {
+    async refusedByProvider(record, audience) {
+      pause(record, audience, REFUSED_MS);
       const lastAtMs = clock();
       const { count, firstAtMs } = record.data.refusals ?? { count: 0, firstAtMs: lastAtMs };
       await sessions.update(record, {
@@ -137,10 +143,7 @@ export function createRefreshSuppression(deps: {
       pauses.set(key, { count, untilMs: clock() + pauseMs });
       return pauseMs;
     },
-    pause(session, audience, ms) {
-      const key = refreshKey(session, audience);
-      pauses.set(key, { count: pauses.get(key)?.count ?? 0, untilMs: clock() + ms });
-    },
+    pause,
     pausedForMs: (session, audience) =>
       Math.max(0, (pauses.get(refreshKey(session, audience))?.untilMs ?? -Infinity) - clock()),
     providerServed(session, audience) {
