@@ -1,39 +1,22 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseConfig } from '../../../src/provider/read-config.ts';
-import { createLogger } from '../../../src/observability/log.ts';
-import { type RunningServer, startServer } from '../../../src/server.ts';
 import { isLong } from '../../../testkit/seeded-random.ts';
-import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
-import { gatewayConfig } from '../../../testkit/gateway/gateway-config.ts';
 import { type RawConnection, openRaw, rawRequest } from '../../../testkit/network/raw-client.ts';
-import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
+import { HOST, openServer, type OpenServer } from './open-server.ts';
 
-/** The address that clients ask for; the listener is on another port, which does not matter to the gateway. */
-const HOST = '127.0.0.1:3000';
-
-let provider: FakeProvider;
-let upstream: Upstream;
-let server: RunningServer;
-let port: number;
+let gateway: OpenServer;
 
 beforeAll(async () => {
-  [provider, upstream] = await Promise.all([startFakeProvider(), startUpstream()]);
-  const config = parseConfig(gatewayConfig({ provider, upstream }, `http://${HOST}`, '127.0.0.1:0'));
-  server = await startServer(config, createLogger(config.log, { write: () => undefined }));
-  port = Number(new URL(server.url).port);
+  gateway = await openServer();
 });
 
-afterAll(async () => {
-  await server.stop();
-  await Promise.all([provider.close(), upstream.close()]);
-});
+afterAll(() => gateway.close());
 
 const head = (requestLine: string, ...fields: string[]) =>
   [requestLine, `Host: ${HOST}`, ...fields, '', ''].join('\r\n');
 
 /** Expects that a correct client is served. */
 const expectService = async () => {
-  expect((await rawRequest(port, head('GET /public/one HTTP/1.1'))).status).toBe(200);
+  expect((await rawRequest(gateway.port, head('GET /public/one HTTP/1.1'))).status).toBe(200);
 };
 
 /** The beginning of the last response on a connection, once the gateway has closed it. */
@@ -49,11 +32,11 @@ describe('a client that sends slowly', () => {
     'is cut off during the request head and does not delay other clients (standards: F22)',
     { timeout: 120_000 },
     async () => {
-      const clients = await Promise.all(Array.from({ length: CLIENTS }, () => openRaw(port)));
+      const clients = await Promise.all(Array.from({ length: CLIENTS }, () => openRaw(gateway.port)));
       for (const client of clients) client.write(`GET /public/slow HTTP/1.1\r\nHost: ${HOST}\r\nX-A: `);
       const trickle = setInterval(() => clients.forEach((client) => client.write('a')), 1_000);
       await expectService();
-      expect(upstream.requests.map(({ target }) => target)).not.toContain('/public/slow');
+      expect(gateway.upstream.requests.map(({ target }) => target)).not.toContain('/public/slow');
       // The limit is half a minute: only the long form of a run waits for it.
       const ends = Promise.all(clients.map(endOf));
       expect(isLong ? await ends : []).toEqual(isLong ? Array(CLIENTS).fill('HTTP/1.1 408') : []);
@@ -69,7 +52,7 @@ describe('a client that sends slowly', () => {
   ])(
     'is cut off during a body that the endpoint does not read: %s (standards: F22)',
     async (_what, request) => {
-      const client: RawConnection = await openRaw(port);
+      const client: RawConnection = await openRaw(gateway.port);
       client.write(request);
       const trickle = setInterval(() => client.write('1'), 200);
       expect((await client.readResponse()).status).toBe(200);

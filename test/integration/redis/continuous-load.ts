@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import type { Family } from '../../../testkit/fake-provider/tokens/families.ts';
 import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
@@ -155,4 +155,14 @@ export async function startContinuousLoad(store: string, size = 8): Promise<Cont
   };
   await load.waitUntilServed();
   return load;
+}
+
+/** Expects that a failure of Redis was noticed, that every call got its response or a 503, and that no session was lost. */
+export async function expectNothingLost(load: ContinuousLoad, locks: () => Promise<string[]>): Promise<void> {
+  expect(['200', '503']).toEqual(expect.arrayContaining(Object.keys(load.statusCounts())));
+  expect(await load.storeErrors()).toBeGreaterThan(0);
+  expect(load.reusedRefreshTokens()).toEqual([]);
+  expect(load.lostGrants()).toEqual([]);
+  // A lock whose release the failed primary did not receive expires at its TTL.
+  await expect.poll(locks, { timeout: 45_000 }).toEqual([]);
 }
