@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { BrowserContext, BrowserPage, TestBrowser } from '../../../testkit/browsers/browser.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { BrowserPage } from '../../../testkit/browsers/browser.ts';
 import { startChromiumBrowser } from '../../../testkit/browsers/chromium.ts';
 import { status } from '../../../testkit/upstream/behaviours.ts';
 import { bundleSnippet } from '../support/bundle.ts';
-import { APP, openShop, type Shop } from '../support/shop.ts';
+import { APP, openShop } from '../support/shop.ts';
+import { openShopInBrowser } from '../support/shop-in-browser.ts';
 import {
   callsOn,
   clickShown,
@@ -79,28 +80,14 @@ const runElsewhere: readonly [...SnippetName, reason: string][] = [
 ];
 
 describe('the snippets of the documentation, run in a page', () => {
-  let shop: Shop;
-  let browser: TestBrowser;
-  let context: BrowserContext;
+  const opened = openShopInBrowser({
+    config: { login: { parameters: { prompt: ['create'], ui_locales: 'any' } } },
+  });
   let page: BrowserPage;
 
-  beforeAll(async () => {
-    const parameters = { prompt: ['create'], ui_locales: 'any' };
-    shop = await openShop({ config: { login: { parameters } } });
-    browser = await startChromiumBrowser(shop.hosts);
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-    await shop?.close();
-  });
-
   beforeEach(async () => {
-    shop.reset();
-    shop.provider.user = 'alice';
-    await context?.close();
-    context = await browser.newContext();
-    page = await context.openPage(`${APP}/`);
+    opened.shop.provider.user = 'alice';
+    page = await opened.context.openPage(`${APP}/`);
   });
 
   const run = async (name: SnippetName) => runSnippet(page, await snippetFor(...name));
@@ -110,7 +97,8 @@ describe('the snippets of the documentation, run in a page', () => {
       void setTimeout(() => document.head.append(Object.assign(document.createElement('script'), { text })));
     await page.navigateBy(`${APP}/`, append, await snippetFor(...name));
   };
-  const lastSignIn = () => shop.provider.requests.findLast(({ endpoint }) => endpoint === 'authorize')?.query;
+  const lastSignIn = () =>
+    opened.shop.provider.requests.findLast(({ endpoint }) => endpoint === 'authorize')?.query;
 
   /** Signs in, and gives the page a client, as the first snippet does. */
   async function signIn(): Promise<void> {
@@ -128,7 +116,7 @@ describe('the snippets of the documentation, run in a page', () => {
 
   /** Ends the session as the provider does, without a call of the app. */
   async function endSession(): Promise<void> {
-    const { issuer: iss, families } = shop.provider;
+    const { issuer: iss, families } = opened.shop.provider;
     const query = new URLSearchParams({ iss, sid: families.at(-1)?.grant.sid ?? '' });
     await page.evaluate(async (url) => void (await fetch(url)), `/auth/frontchannel-logout?${query}`);
   }
@@ -152,17 +140,17 @@ describe('the snippets of the documentation, run in a page', () => {
 
   it('calls the API', async () => {
     await signIn();
-    shop.upstream.respond(status(200, { 'content-type': 'application/json' }, '["umbrella"]'));
+    opened.shop.upstream.respond(status(200, { 'content-type': 'application/json' }, '["umbrella"]'));
     expect(await run(snippets.call)).toEqual([['log', ['umbrella']]]);
     await run(snippets.fromSdk);
-    expect(shop.bearers()).toEqual(['/api/items', '/api/orders']);
+    expect(opened.shop.bearers()).toEqual(['/api/items', '/api/orders']);
   });
 
   it('offers the sign-in of a plain call that the gateway rejects', async () => {
     expect(await run(snippets.plainCall)).toEqual([['showSignInLink', '/auth/login']]);
     await signIn();
     expect(await run(snippets.plainCall)).toEqual([]);
-    shop.upstream.respond(status(401, { 'content-type': 'application/json' }, '{"code":"no_access"}'));
+    opened.shop.upstream.respond(status(401, { 'content-type': 'application/json' }, '{"code":"no_access"}'));
     expect(await run(snippets.plainCall)).toEqual([]);
   });
 
@@ -170,7 +158,7 @@ describe('the snippets of the documentation, run in a page', () => {
     expect(await run(snippets.startPlain)).toEqual([['showSignInLink', '/auth/login?returnTo=%2F']]);
     await signIn();
     expect(await run(snippets.startPlain)).toEqual([['greet', 'Alice Example']]);
-    expect(shop.bearers()).toEqual(['/api/items']);
+    expect(opened.shop.bearers()).toEqual(['/api/items']);
     const name = `${await snippetFor(...snippets.fromDuende)}\ngreet(name);`;
     expect(await runSnippet(page, name)).toEqual([['greet', 'Alice Example']]);
     const form = await snippetFor(...snippets.startForm);
@@ -237,7 +225,7 @@ describe('the snippets of the documentation, run in a page', () => {
     await page.evaluate(() => void Object.assign(window, { file: new Blob(['x'.repeat(10_000)]) }));
     await run(snippets.upload);
     await expect.poll(() => callsOn(page), patiently).toContainEqual(['showProgress', 1]);
-    expect(shop.bearers()).toEqual(['/api/files']);
+    expect(opened.shop.bearers()).toEqual(['/api/files']);
 
     await run(snippets.ended);
     await endSession();
@@ -267,7 +255,7 @@ describe('the snippets of the documentation, run in a page', () => {
     await expect
       .poll(() => callsOn(page), patiently)
       .toEqual([['hidePersonalData'], ['showNotice', 'Your session has ended.', { button: 'Sign in' }]]);
-    shop.provider.requests.length = 0;
+    opened.shop.provider.requests.length = 0;
     await clickShown(page);
     await expect.poll(lastSignIn, patiently).toBeDefined();
   });
@@ -275,7 +263,7 @@ describe('the snippets of the documentation, run in a page', () => {
   it('shows what a call needs, and asks the provider for it by the button', async () => {
     await signIn();
     const challenge = 'Bearer error="insufficient_user_authentication", acr_values="gold"';
-    shop.upstream.respond(status(401, { 'www-authenticate': challenge }));
+    opened.shop.upstream.respond(status(401, { 'www-authenticate': challenge }));
     await run(snippets.stepUp);
     await page.evaluate(async () => {
       await (window as unknown as { gateway: { fetch: typeof fetch } }).gateway.fetch('/api/items');
@@ -308,14 +296,14 @@ describe('the snippets of the documentation, run in a page', () => {
 
   it('shows the user, calls the API and signs out in React', async () => {
     await signIn();
-    shop.upstream.respond(status(200, { 'content-type': 'application/json' }, '["umbrella"]'));
+    opened.shop.upstream.respond(status(200, { 'content-type': 'application/json' }, '["umbrella"]'));
     await runSnippet(page, await bundle(await snippetFor(...snippets.react), 'App'));
     const shown = () => page.evaluate(() => document.querySelector('main')?.innerText);
     await expect.poll(shown, patiently).toMatch(/Alice Example[^]*umbrella/);
     await page.evaluate(() => document.querySelector<HTMLElement>('main button')?.click());
     await expect
       .poll(
-        async () => (await context.cookies()).some(({ name }) => name.endsWith('Http-coatcheck')),
+        async () => (await opened.context.cookies()).some(({ name }) => name.endsWith('Http-coatcheck')),
         patiently,
       )
       .toBe(false);

@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { BrowserContext, BrowserPage, TestBrowser } from '../../../testkit/browsers/browser.ts';
-import { startChromiumBrowser } from '../../../testkit/browsers/chromium.ts';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { BrowserPage } from '../../../testkit/browsers/browser.ts';
 import { status } from '../../../testkit/upstream/behaviours.ts';
 import { bundleSnippet } from '../support/bundle.ts';
-import { APP, openShop, type Shop } from '../support/shop.ts';
+import { APP } from '../support/shop.ts';
+import { openShopInBrowser } from '../support/shop-in-browser.ts';
 import { callsOn, runSnippet, snippetOf } from '../support/snippets.ts';
 
 const patiently = { timeout: 20_000 };
@@ -14,34 +14,19 @@ type App = {
   gateway: { session(): Promise<unknown>; fetch: typeof fetch };
 };
 
-let shop: Shop;
-let browser: TestBrowser;
-let context: BrowserContext;
+// This mode rejects a request without the header of the recipes.
+const opened = openShopInBrowser({ config: { csrf: { mode: 'header' } } });
 let page: BrowserPage;
 
-beforeAll(async () => {
-  // This mode rejects a request without the header of the recipes.
-  shop = await openShop({ config: { csrf: { mode: 'header' } } });
-  browser = await startChromiumBrowser(shop.hosts);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await shop?.close();
-});
-
 beforeEach(async () => {
-  shop.reset();
-  await context?.close();
-  context = await browser.newContext();
-  page = await context.openPage(`${APP}/`);
+  page = await opened.context.openPage(`${APP}/`);
 });
 
 const signIn = () => page.navigateBy(`${APP}/`, () => document.querySelector('a')?.click(), undefined);
 
 /** Ends the session as the provider does, without a call of the app. */
 async function endSession(): Promise<void> {
-  const { issuer: iss, families } = shop.provider;
+  const { issuer: iss, families } = opened.shop.provider;
   const query = new URLSearchParams({ iss, sid: families.at(-1)?.grant.sid ?? '' });
   await page.evaluate(async (url) => void (await fetch(url)), `/auth/frontchannel-logout?${query}`);
 }
@@ -82,9 +67,9 @@ describe('the recipe for axios', () => {
   });
 
   it('calls the API, and hears of the end of the session', async () => {
-    shop.upstream.respond(status(200, { 'content-type': 'application/json' }, '["umbrella"]'));
+    opened.shop.upstream.respond(status(200, { 'content-type': 'application/json' }, '["umbrella"]'));
     expect(await get('/items')).toEqual(['umbrella']);
-    expect(shop.bearers()).toEqual(['/api/items']);
+    expect(opened.shop.bearers()).toEqual(['/api/items']);
     await endSession();
     expect(await get('/items')).toBe(401);
     await expect.poll(() => callsOn(page), patiently).toEqual([['ended', 'session_expired']]);
@@ -92,13 +77,15 @@ describe('the recipe for axios', () => {
 
   it('hears of a call that needs a fresh sign-in', async () => {
     const challenge = 'Bearer error="insufficient_user_authentication", max_age="60"';
-    shop.upstream.respond(status(401, { 'www-authenticate': challenge }));
+    opened.shop.upstream.respond(status(401, { 'www-authenticate': challenge }));
     expect(await get('/items')).toBe(401);
     await expect.poll(() => callsOn(page), patiently).toEqual([['stepUp', { maxAge: 60 }]]);
   });
 
   it("passes the API's own 401 to the caller, and keeps the session", async () => {
-    shop.upstream.respond(status(401, { 'content-type': 'application/json' }, '{"code":"session_required"}'));
+    opened.shop.upstream.respond(
+      status(401, { 'content-type': 'application/json' }, '{"code":"session_required"}'),
+    );
     expect(await get('/items')).toBe(401);
     expect(await callsOn(page)).toEqual([]);
   });

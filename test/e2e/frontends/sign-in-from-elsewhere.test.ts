@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { BrowserContext, BrowserPage, TestBrowser } from '../../../testkit/browsers/browser.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { BrowserPage } from '../../../testkit/browsers/browser.ts';
 import { startChromiumBrowser } from '../../../testkit/browsers/chromium.ts';
 import { startFirefox } from '../../../testkit/browsers/firefox.ts';
-import { APP, EVIL, openShop, type Shop } from '../support/shop.ts';
+import { APP, EVIL } from '../support/shop.ts';
+import { openShopInBrowser } from '../support/shop-in-browser.ts';
 
 /** What the sign-in leads back to: it has everything that HTML and a query escape. */
 const RETURN_TO = `/back?a=1&b="'<i>`;
@@ -13,26 +14,11 @@ describe.each([
   ['Chromium', startChromiumBrowser],
   ['Firefox', startFirefox],
 ])('a sign-in that another site begins in %s', (_name, start) => {
-  let shop: Shop;
-  let browser: TestBrowser;
-  let context: BrowserContext;
+  const opened = openShopInBrowser({}, start);
   let users = 0;
 
-  beforeAll(async () => {
-    shop = await openShop();
-    browser = await start(shop.hosts);
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-    await shop?.close();
-  });
-
   beforeEach(async () => {
-    shop.reset();
-    shop.provider.user = `user-${(users += 1)}`;
-    await context?.close();
-    context = await browser.newContext();
+    opened.shop.provider.user = `user-${(users += 1)}`;
   });
 
   const sessionsOf = (page: BrowserPage) =>
@@ -44,13 +30,13 @@ describe.each([
   it.each(['a page', 'a redirect'])(
     'ends the earlier session of the browser when it completes, begun by %s of that site (standards: E2)',
     async (way) => {
-      const app = await context.openPage(`${APP}/`);
+      const app = await opened.context.openPage(`${APP}/`);
       await app.navigateBy(`${APP}/`, () => document.querySelector('a')?.click(), undefined);
       const [earlier] = await sessionsOf(app);
       expect(earlier).toMatchObject({ current: true });
 
-      const elsewhere = await context.openPage(`${EVIL}/`);
-      shop.elsewhere.redirect('/redirect', SIGN_IN);
+      const elsewhere = await opened.context.openPage(`${EVIL}/`);
+      opened.shop.elsewhere.redirect('/redirect', SIGN_IN);
       const url = way === 'a page' ? SIGN_IN : '/redirect';
       await elsewhere.navigateBy(LANDED, (to) => location.assign(to), url);
       const sessions = await sessionsOf(elsewhere);
@@ -60,10 +46,10 @@ describe.each([
   );
 
   it('reaches the provider once, and leads back, in a browser without a session', async () => {
-    shop.provider.requests.length = 0;
-    const elsewhere = await context.openPage(`${EVIL}/`);
+    opened.shop.provider.requests.length = 0;
+    const elsewhere = await opened.context.openPage(`${EVIL}/`);
     await elsewhere.navigateBy(LANDED, (url) => location.assign(url), SIGN_IN);
     expect(await sessionsOf(elsewhere)).toMatchObject([{ current: true }]);
-    expect(shop.provider.requests.filter(({ endpoint }) => endpoint === 'authorize')).toHaveLength(1);
+    expect(opened.shop.provider.requests.filter(({ endpoint }) => endpoint === 'authorize')).toHaveLength(1);
   });
 });

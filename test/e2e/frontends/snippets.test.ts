@@ -3,13 +3,14 @@ import { stripTypeScriptTypes } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { BrowserContext, BrowserPage, TestBrowser } from '../../../testkit/browsers/browser.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { BrowserPage } from '../../../testkit/browsers/browser.ts';
 import { startChromiumBrowser } from '../../../testkit/browsers/chromium.ts';
 import { startChildProcess } from '../../../testkit/processes/child-process.ts';
 import { readPage } from '../../../testkit/project/markdown.ts';
 import { status } from '../../../testkit/upstream/behaviours.ts';
-import { APP, openShop, type Shop } from '../support/shop.ts';
+import { APP, openShop } from '../support/shop.ts';
+import { openShopInBrowser } from '../support/shop-in-browser.ts';
 import { runSnippet } from '../support/snippets.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -130,26 +131,11 @@ it('compiles every snippet of the documentation for apps strictly', async () => 
 });
 
 describe('the snippets of the README in a page', () => {
-  let shop: Shop;
-  let browser: TestBrowser;
-  let context: BrowserContext;
+  const opened = openShopInBrowser();
   let page: BrowserPage;
 
-  beforeAll(async () => {
-    shop = await openShop();
-    browser = await startChromiumBrowser(shop.hosts);
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-    await shop?.close();
-  });
-
   beforeEach(async () => {
-    shop.reset();
-    await context?.close();
-    context = await browser.newContext();
-    page = await context.openPage(`${APP}/reports?year=2026`);
+    page = await opened.context.openPage(`${APP}/reports?year=2026`);
   });
 
   const signIn = () => page.navigateBy(`${APP}/`, () => document.querySelector('a')?.click(), undefined);
@@ -169,9 +155,9 @@ describe('the snippets of the README in a page', () => {
     ['no body', {}, ''],
   ])('starts no sign-in when the API itself responds with 401 and %s', async (_what, headers, body) => {
     await signIn();
-    shop.upstream.respond(status(401, headers, body));
+    opened.shop.upstream.respond(status(401, headers, body));
     expect(await run(await plainFetch())).toEqual([]);
-    expect(shop.upstream.requests.map(({ target }) => target)).toContain('/api/items');
+    expect(opened.shop.upstream.requests.map(({ target }) => target)).toContain('/api/items');
   });
 
   it('reads who is signed in', async () => {

@@ -53,7 +53,7 @@ function openReplica() {
     const worker = {
       metrics,
       hang: () => void (channel.isOpen = false),
-      exit() {
+      end() {
         channel.isOpen = false;
         workers.delete(channel.supervisorSide);
         broker.retire(channel.supervisorSide);
@@ -92,7 +92,7 @@ describe('the metrics of a replica with workers', () => {
     other.metrics.request('api', 'GET', 200, 0.02);
     expect((await asked.scrape()).started).toBe(123);
     const [gone, left] = which === 'another worker' ? [other, asked] : [asked, other];
-    gone.exit();
+    gone.end();
     expect((await left.scrape()).started).toBe(123);
     const replacement = startWorker();
     replacement.metrics.sessionStarted();
@@ -112,7 +112,7 @@ describe('the metrics of a replica with workers', () => {
       worker.metrics.sessionStarted();
       worker.metrics.storeUp(1);
       await last.scrape();
-      worker.exit();
+      worker.end();
     }
     const { started, text } = await last.scrape();
     expect(started).toBe(5);
