@@ -24,7 +24,7 @@ export default defineConfig({
         ...shared,
       }),
       project('e2e', 3, { testTimeout: 120_000, hookTimeout: 120_000, maxWorkers: WORKERS }),
-      project('chaos', 4, { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }),
+      project('chaos', 4, { testTimeout: 120_000, hookTimeout: 120_000, maxWorkers: 2 }),
     ],
   },
 });
@@ -46,5 +46,4 @@ type Options = {
   maxWorkers?: number;
   isolate?: boolean;
   restoreMocks?: boolean;
-  fileParallelism?: boolean;
 };

@@ -43,6 +43,8 @@ beforeAll(async () => {
 }, PATIENCE_MS);
 
 beforeEach(() => {
+  // The gateway closes a connection that was idle for long, perhaps while a request is being sent on it.
+  agent.destroy();
   mixUps.splice(0);
   setup.strays.splice(0);
 });
