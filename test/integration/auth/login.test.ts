@@ -2,6 +2,7 @@ import request from 'supertest';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import { type BegunLogin, beginLogin, finishLogin, login } from '../../../testkit/gateway/login-steps.ts';
+import { valuesOf } from '../../../testkit/network/header-list.ts';
 import { rawRequest } from '../../../testkit/network/raw-client.ts';
 import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
@@ -306,6 +307,35 @@ describe('the login cookie', () => {
       const callback = await finishLogin(agent, tab);
       expect(callback.header('location')).toBe('/'.padEnd(1_024, 'x'));
     }
+  });
+
+  it('completes among 300 planted cookies of its name, which later responses clear, in heads below 4 kB (standards: C28)', async () => {
+    const { agent, gateway } = testGateway;
+    await agent.signIn();
+    const tab = await beginLogin(agent, '?returnTo=/items');
+    for (let at = 0; at < 300; at += 1) agent.setCookie(`coatcheck-login-planted-${at}=x; Path=/`);
+    // What a proxy in front has to keep of a response.
+    const sizes: number[] = [];
+    const cookieHeader = () =>
+      agent.cookies
+        .all()
+        .map(({ name, value }) => `${name}=${value}`)
+        .join('; ');
+    const open = async (target: string) => {
+      const fields = [`Host: ${new URL(gateway.url).host}`, `Cookie: ${cookieHeader()}`];
+      const head = [`GET ${target} HTTP/1.1`, ...fields, '', ''].join('\r\n');
+      const response = await rawRequest(gateway.port, head);
+      sizes.push(response.raw.length - response.body.length);
+      for (const line of valuesOf(response.headers, 'set-cookie'))
+        agent.cookies.store(new URL(gateway.url), line);
+      return response;
+    };
+    const provider = await testGateway.browser().get(tab.authorizationUrl.href);
+    const callback = new URL(provider.header('location') ?? '');
+    expect((await open(callback.pathname + callback.search)).header('location')).toBe('/items');
+    while (cookieHeader().length > 5_000) expect((await open('/auth/login')).status).toBe(302);
+    expect(Math.max(...sizes)).toBeLessThan(4_096);
+    expect((await agent.get('/auth/session')).json()).toMatchObject({ authenticated: true });
   });
 
   it('is kept for each of seven tabs, whichever ends first (standards: C28)', async () => {

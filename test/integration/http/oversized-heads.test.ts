@@ -42,7 +42,6 @@ describe('a request head that is too large', () => {
     expect(response.header('content-type')).toBe('application/problem+json');
     expect(JSON.parse(response.body.toString())).toMatchObject({ status: 431, code: 'headers_too_large' });
   });
-
 });
 
 describe('a request that cannot be read', () => {
