@@ -24,7 +24,7 @@ export function createRedisMarkers(deps: {
 
   const getMarker: SessionStore['getMarker'] = async (subject) => {
     const texts = await Promise.all(
-      namesOf(subject).map((name) => redis.run('note', (client) => client.get(name))),
+      namesOf(subject).map((name) => redis.run('marker', (client) => client.get(name))),
     );
     return texts.find((text) => text !== null) ?? undefined;
   };
@@ -37,7 +37,7 @@ export function createRedisMarkers(deps: {
       if (condition === 'if_present') {
         const replies = await Promise.all(
           namesOf(subject).map((name) =>
-            redis.run('note', (client) => client.set(name, text, 'PX', ttl, 'XX')),
+            redis.run('marker', (client) => client.set(name, text, 'PX', ttl, 'XX')),
           ),
         );
         return replies.includes('OK');
@@ -45,9 +45,9 @@ export function createRedisMarkers(deps: {
       const name = nameOf(subject);
       if (condition === 'if_absent') {
         if ((await getMarker(subject)) !== undefined) return false;
-        return (await redis.run('note', (client) => client.set(name, text, 'PX', ttl, 'NX'))) === 'OK';
+        return (await redis.run('marker', (client) => client.set(name, text, 'PX', ttl, 'NX'))) === 'OK';
       }
-      await redis.run('note', (client) => client.set(name, text, 'PX', ttl));
+      await redis.run('marker', (client) => client.set(name, text, 'PX', ttl));
       return true;
     },
 
