@@ -54,7 +54,7 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
     fresh.delete(socket);
     if (draining) response.setHeader('Connection', 'close');
     pendingResponses.get(socket)?.push(response);
-    response.once('close', () => {
+    response.on('close', () => {
       const pending = pendingResponses.get(socket);
       pending?.splice(pending.indexOf(response), 1);
       if (draining && pending?.length === 0) socket.destroySoon();

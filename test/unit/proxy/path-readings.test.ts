@@ -113,7 +113,7 @@ describe('the route of a path that is not ASCII', () => {
 
   it('is undefined for another path in any mix of full-width forms, ignorable characters and encodings', () => {
     const random = createSeededRandom();
-    const disguise = (character: string) =>
+    const obfuscate = (character: string) =>
       random.pick([
         character,
         String.fromCharCode(character.charCodeAt(0) + 0xfee0),
@@ -122,7 +122,7 @@ describe('the route of a path that is not ASCII', () => {
     const encode = (byte: number) => `%${'25'.repeat(random.between(0, 2))}${byte.toString(16)}`;
     const routes = routesAt('/', '/api', '/api/admin');
     for (let round = 0; round < 500; round += 1) {
-      const text = 'api/admin'.split('').map(disguise).join('');
+      const text = 'api/admin'.split('').map(obfuscate).join('');
       const path = `/${[...Buffer.from(text)].map(encode).join('')}`;
       expect(() => routes.match(path), `${path} (CHAOS_SEED=${random.seed})`).toThrow(GatewayError);
     }

@@ -21,7 +21,7 @@ export function createRedisMarkers(deps: {
 
   const getMarker: SessionStore['getMarker'] = async (subject) => {
     const texts = await Promise.all(
-      namesOf(subject).map((name) => redis.run('note', (client) => client.get(name))),
+      namesOf(subject).map((name) => redis.run('marker', (client) => client.get(name))),
     );
     return texts.find((text) => text !== null) ?? undefined;
   };
@@ -34,7 +34,7 @@ export function createRedisMarkers(deps: {
       if (condition === 'if_present') {
         const replies = await Promise.all(
           namesOf(subject).map((name) =>
-            redis.run('note', (client) => client.set(name, text, 'PX', ttl, 'XX')),
+            redis.run('marker', (client) => client.set(name, text, 'PX', ttl, 'XX')),
           ),
         );
         return replies.includes('OK');
@@ -42,11 +42,11 @@ export function createRedisMarkers(deps: {
       if (condition === 'if_absent') {
         // SECURITY: under each name, and in an order that all processes have: of those that share a secret, one gets all its names.
         for (const name of namesOf(subject).toSorted())
-          if ((await redis.run('note', (client) => client.set(name, text, 'PX', ttl, 'NX'))) !== 'OK')
+          if ((await redis.run('marker', (client) => client.set(name, text, 'PX', ttl, 'NX'))) !== 'OK')
             return false;
         return true;
       }
-      await redis.run('note', (client) => client.set(nameOf(subject), text, 'PX', ttl));
+      await redis.run('marker', (client) => client.set(nameOf(subject), text, 'PX', ttl));
       return true;
     },
 

@@ -1,10 +1,10 @@
 import { describe, expect, it, vi } from 'vitest';
-import { createLoginCookies, type PendingLogin } from '../../../src/auth/login-cookies.ts';
-import { createReturnTo } from '../../../src/auth/return-to.ts';
-import { createKeyRing } from '../../../src/crypto/key-ring.ts';
-import { createSealedCookies } from '../../../src/crypto/sealed-cookie.ts';
-import { createMemoryStore } from '../../../src/sessions/store/memory-store.ts';
-import { createTestClock } from '../clock.ts';
+import { createLoginCookies, type PendingLogin } from '../../../../src/auth/login/login-cookies.ts';
+import { createReturnTo } from '../../../../src/auth/return-to.ts';
+import { createKeyRing } from '../../../../src/crypto/key-ring.ts';
+import { createSealedCookies } from '../../../../src/crypto/sealed-cookie.ts';
+import { createMemoryStore } from '../../../../src/sessions/store/memory-store.ts';
+import { createTestClock } from '../../clock.ts';
 
 /** The login cookies of a gateway, and a browser that stores them. */
 function openBrowser({ secure = true } = {}) {

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { hashIdentifier, randomIdentifier } from '../crypto/identifier.ts';
-import type { SealedCookies } from '../crypto/sealed-cookie.ts';
-import type { LoginAttempt } from '../provider/provider.ts';
-import { clearCookie, cookieName, writeCookie, type CookieAttributes } from '../sessions/cookie.ts';
-import { stepUpRequirement } from '../sessions/step-up-requirement.ts';
-import type { MarkerSubject, SessionStore } from '../sessions/store/store.ts';
-import { LOGIN_LIFETIME_MS } from '../timing.ts';
-import type { ReturnTo } from './return-to.ts';
-import { createAttemptSlots, type AttemptCookie } from './login/attempt-slots.ts';
+import { hashIdentifier, randomIdentifier } from '../../crypto/identifier.ts';
+import type { SealedCookies } from '../../crypto/sealed-cookie.ts';
+import type { LoginAttempt } from '../../provider/provider.ts';
+import { clearCookie, cookieName, writeCookie, type CookieAttributes } from '../../sessions/cookie.ts';
+import { stepUpRequirement } from '../../sessions/step-up-requirement.ts';
+import type { MarkerSubject, SessionStore } from '../../sessions/store/store.ts';
+import { LOGIN_LIFETIME_MS } from '../../timing.ts';
+import type { ReturnTo } from '../return-to.ts';
+import { createAttemptSlots, type AttemptCookie } from './attempt-slots.ts';
 
 /** A pending login in one tab of a browser. */
 export type PendingLogin = LoginAttempt & {
