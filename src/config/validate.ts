@@ -22,7 +22,7 @@ export type Validate = (
   hidden?: ReadonlySet<string>,
 ) => Validation;
 
-export function createValidator({ schema, keys, secretPaths, words }: ConfigSchema): Validate {
+export function createValidator({ schema, keys, secretPaths, enumValues }: ConfigSchema): Validate {
   return (input, readFile, hidden = new Set()) => {
     const reserved = reservedNames(input, []);
     if (reserved.length > 0) return { ok: false, issues: reserved };
@@ -32,7 +32,7 @@ export function createValidator({ schema, keys, secretPaths, words }: ConfigSche
     const pageIssues = (page?.problems ?? []).map((message) => ({ path: ERROR_PAGE, message }));
     if (result.success && pageIssues.length === 0)
       return { ok: true, config: withErrorPage(result.data, page?.html) };
-    const redaction = { secretPaths, hidden, words };
+    const redaction = { secretPaths, hidden, enumValues };
     const issues = (result.error?.issues ?? []).flatMap((issue) =>
       issuesOf(issue, input, redaction).map((found) => withOtherSections(found, keys)),
     );
