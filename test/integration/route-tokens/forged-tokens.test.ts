@@ -3,7 +3,8 @@ import { createServer } from 'node:http';
 import { calculateJwkThumbprint, exportJWK, exportSPKI, generateKeyPair, importJWK, SignJWT } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
-import { openTestGateway, type TestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import { listenOnLoopback } from '../../../testkit/network/loopback-server.ts';
 import { canaries } from '../../../testkit/secrets/canaries.ts';
 import { echo } from '../../../testkit/upstream/behaviours.ts';
@@ -38,23 +39,20 @@ async function startAttacker() {
 
 beforeAll(async () => {
   [issuer, other, attacker] = await Promise.all([startFakeProvider(), startFakeProvider(), startAttacker()]);
+});
+beforeEach(async () => {
   const bearer = { issuers: [issuer.issuer], audience: AUDIENCE };
-  testGateway = await openTestGateway({
+  testGateway = await openTestGatewayForTest({
     routes: [
       { path: '/api', bearer, websocket: true },
       { path: '/second', bearer: { ...bearer, audience: 'https://second.test' } },
       { path: '/foreign', bearer: { ...bearer, issuers: [other.issuer] } },
+      { path: '/limited', bearer: { ...bearer, issuers: [issuer.issuer, other.issuer] }, maxPerMinute: 1 },
     ],
   });
   testGateway.upstream.respond(echo);
 });
-beforeEach(() => {
-  testGateway.upstream.requests.length = 0;
-});
-afterAll(async () => {
-  await testGateway.close();
-  await Promise.all([issuer.close(), other.close(), attacker.stop()]);
-});
+afterAll(() => Promise.all([issuer.close(), other.close(), attacker.stop()]));
 
 const claims = (from = issuer) => {
   const now = Math.floor(Date.now() / 1000);
@@ -143,6 +141,25 @@ describe('a valid token', () => {
     expect((await call('/api/one', pretended)).status).toBe(401);
   });
 
+  it('is not remembered beyond its end', async () => {
+    const now = Math.floor(Date.now() / 1000);
+    const token = await issuer.sign({ ...claims(), exp: now + 20 }, 'at+jwt');
+    expect((await call('/api/one', canaries.keep('access token', token))).status).toBe(200);
+    testGateway.advance(58_000);
+    expect((await call('/api/two', token)).status).toBe(401);
+  });
+
+  it('is limited by its issuer and subject', async () => {
+    const [own, foreign] = await Promise.all([
+      issuer.sign(claims(issuer), 'at+jwt'),
+      other.sign(claims(other), 'at+jwt'),
+    ]);
+    const statuses = [];
+    for (const token of [own, foreign, own])
+      statuses.push((await call('/limited/one', canaries.keep('access token', token))).status);
+    expect(statuses).toEqual([200, 200, 429]);
+  });
+
   it.each(['c_hash', 's_hash', 'events'])('is not one with the claim %s of another token', async (name) => {
     const token = await issuer.sign({ ...claims(), [name]: 'x' }, 'at+jwt');
     expect((await call('/api/one', canaries.keep('access token', token))).status).toBe(401);
@@ -155,15 +172,15 @@ describe('an issuer', () => {
     const server = createServer((request, response) => {
       const path = request.url ?? '';
       const isKnown = path.startsWith('/.well-known/oauth-authorization-server');
-      const name = path.endsWith('/liar') ? 'honest' : path.split('/').at(-1);
+      const name = path.endsWith('/liar') ? '/honest' : path.replace(/^\/\.well-known\/[^/]+/, '') || '/';
       response
         .writeHead(isKnown ? 200 : 404, { 'content-type': 'application/json' })
-        .end(JSON.stringify({ issuer: `${base}/${name}`, jwks_uri: jwksUri }));
+        .end(JSON.stringify({ issuer: `${base}${name}`, jwks_uri: jwksUri }));
     });
     const listener = await listenOnLoopback(server);
     const base = `http://127.0.0.1:${listener.port}`;
     const { gateway, upstream } = testGateway;
-    const issuers = [`${base}/honest`, `${base}/liar`];
+    const issuers = [`${base}/honest`, `${base}/liar`, base];
     await gateway.reload({
       routes: [{ path: '/api', upstream: upstream.url, bearer: { issuers, audience: AUDIENCE } }],
     });
@@ -173,7 +190,21 @@ describe('an issuer', () => {
     };
     expect(await ask(`${base}/honest`)).toBe(200);
     expect(await ask(`${base}/liar`)).toBe(503);
-    await gateway.reload({});
+    // Its metadata name `${base}/`.
+    expect(await ask(base)).toBe(503);
     await listener.stop();
+  });
+});
+
+describe('tokens with unknown keys', () => {
+  it('count as not valid, also once the keys of the issuer are not fetched for them any more', async () => {
+    // The count decreases with time.
+    testGateway.stopClock();
+    const statuses = [];
+    for (let at = 0; at < 70; at += 1)
+      statuses.push((await call('/api/one', await signedByAttacker({ kid: `unknown-${at}` }))).status);
+    expect(statuses[0]).toBe(401);
+    expect(statuses).toContain(503);
+    expect(statuses.at(-1)).toBe(429);
   });
 });
