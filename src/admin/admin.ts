@@ -126,7 +126,10 @@ export function createAdmin(deps: {
     const handler = page[method];
     if (handler === undefined) {
       const allow = allowedAt(page);
-      throw new GatewayError('method_not_allowed', { detail: `This page takes ${allow.join(', ')}.`, allow });
+      throw new GatewayError('method_not_allowed', {
+        detail: `This page accepts ${allow.join(', ')}.`,
+        allow,
+      });
     }
     await handler(response, new URLSearchParams(query));
   };

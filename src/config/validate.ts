@@ -15,13 +15,13 @@ export type Validation = { ok: true; config: Config } | { ok: false; issues: Con
  */
 export type Validate = (input: unknown, hidden?: ReadonlySet<string>) => Validation;
 
-export function createValidator({ schema, keys, secretPaths, words }: ConfigSchema): Validate {
+export function createValidator({ schema, keys, secretPaths, enumValues }: ConfigSchema): Validate {
   return (input, hidden = new Set()) => {
     const reserved = reservedNames(input, []);
     if (reserved.length > 0) return { ok: false, issues: reserved };
     const result = schema.safeParse(withoutUndefined(input));
     if (result.success) return { ok: true, config: result.data };
-    const redaction = { secretPaths, hidden, words };
+    const redaction = { secretPaths, hidden, enumValues };
     const issues = result.error.issues.flatMap((issue) =>
       issuesOf(issue, input, redaction).map((found) => withOtherSections(found, keys)),
     );

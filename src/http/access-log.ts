@@ -41,7 +41,7 @@ export function createAccessLogMiddleware(
 ): RequestHandler {
   return function logRequest(request, response, next) {
     metrics.requestBegan();
-    response.once('close', () => {
+    response.on('close', () => {
       metrics.requestEnded();
       const { context } = response.locals;
       if (context === undefined) return;

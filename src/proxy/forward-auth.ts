@@ -49,7 +49,7 @@ export function createForwardAuth(deps: {
     // SECURITY: anybody else could choose the route, and with it the rules.
     if (!isFromTrustedProxy(request)) {
       throw new GatewayError('bad_request', {
-        detail: 'This endpoint answers proxies in trustProxy only; the address of this one is not in it.',
+        detail: 'This endpoint serves only proxies in trustProxy; the address of this one is not in it.',
       });
     }
     const { target, method } = readForwardedRequest(request);

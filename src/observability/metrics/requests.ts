@@ -94,7 +94,7 @@ export function createRequestMetrics(
       request(route, method, status, seconds, traceId) {
         countRequest(route, method, String(status)).inc();
         timeRequest(route).observe(seconds);
-        if (traceId !== undefined) exemplars.note(route, seconds, traceId);
+        if (traceId !== undefined) exemplars.record(route, seconds, traceId);
       },
       requestBegan: () => void (inFlight += 1),
       requestEnded: () => void (inFlight -= 1),

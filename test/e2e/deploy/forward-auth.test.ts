@@ -159,8 +159,8 @@ describe.each(askingProxies)('$name that asks the gateway, as deploy/ configures
   });
 
   it('keeps the check from browsers', async () => {
-    const answer = await open('/auth/check', signedIn({ 'x-forwarded-uri': '/orders/1' }));
-    expect(answer.status).toBe(404);
-    expect(answer.headers['x-user']).toBeUndefined();
+    const response = await open('/auth/check', signedIn({ 'x-forwarded-uri': '/orders/1' }));
+    expect(response.status).toBe(404);
+    expect(response.headers['x-user']).toBeUndefined();
   });
 });

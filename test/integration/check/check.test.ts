@@ -250,10 +250,10 @@ describe('the check of a sign-in', () => {
     const own = provider.register('http://127.0.0.1:3000');
     const at = (authorization: string) => ({ provider: { ...own, endpoints: { authorization } } });
     expect(await resultsOf('sign-in', at(`http://127.0.0.1:${page.port}/authorize`))).toEqual([
-      expect.stringMatching(/^ok sign-in: not known whether .* is registered: the provider shows a page/),
+      expect.stringMatching(/^ok sign-in: cannot tell whether .* is registered: the provider shows a page/),
     ]);
     expect(await resultsOf('sign-in', at(`http://127.0.0.1:${await freePort()}/authorize`))).toEqual([
-      expect.stringMatching(/^ok sign-in: not known whether .* cannot be called from here: .*ECONNREFUSED/),
+      expect.stringMatching(/^ok sign-in: cannot tell whether .* cannot be called from here: .*ECONNREFUSED/),
     ]);
   });
 });
@@ -284,7 +284,7 @@ describe('the check of the upstreams', () => {
   it('reports a server that nothing listens for, and warns where another server is used', async () => {
     const dead = `http://127.0.0.1:${await freePort()}`;
     expect(await resultsOf('upstream', routes(dead))).toEqual([
-      expect.stringMatching(`^failed upstream: ${dead}, for /api0: cannot be connected to: .*ECONNREFUSED`),
+      expect.stringMatching(`^failed upstream: ${dead}, for /api0: no connection: .*ECONNREFUSED`),
     ]);
     expect(await resultsOf('upstream', routes([dead, upstream.url]))).toEqual([
       expect.stringMatching(`^warning upstream: ${dead}, for /api0: .*; the other servers are used$`),
@@ -352,7 +352,7 @@ describe('the check of the app', () => {
     const spa = (devServer: string) => resultsOf('spa', { spa: { devServer } });
     expect(await spa(upstream.url)).toEqual([expect.stringMatching(/^ok spa: /)]);
     expect(await spa(`http://127.0.0.1:${await freePort()}`)).toEqual([
-      expect.stringMatching(/^warning spa: .* cannot be connected to: .*ECONNREFUSED.*; start it$/),
+      expect.stringMatching(/^warning spa: .* does not accept connections: .*ECONNREFUSED.*; start it$/),
     ]);
     expect(await resultsOf('spa')).toEqual([]);
   });

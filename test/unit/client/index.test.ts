@@ -130,7 +130,7 @@ describe('extend', () => {
     expect(ends).toEqual(['session_expired']);
   });
 
-  test('throws when something other than the gateway answers with a page', async () => {
+  test('throws when something other than the gateway returns a page', async () => {
     const { client } = openPage([
       new Response('<!doctype html>', { headers: { 'Content-Type': 'text/html' } }),
     ]);
@@ -368,24 +368,27 @@ describe('check', () => {
     expect(ends).toEqual(['session_expired']);
   });
 
-  test.each([[], [problem(503, 'store_unavailable')]])('takes no outage for an end', async (...answers) => {
-    const { client, ends } = openPage([Response.json(signedIn), ...answers]);
-    await client.session();
-    await client.check();
-    expect(ends).toEqual([]);
-  });
+  test.each([[], [problem(503, 'store_unavailable')]])(
+    'reports no end during an outage',
+    async (...responses) => {
+      const { client, ends } = openPage([Response.json(signedIn), ...responses]);
+      await client.session();
+      await client.check();
+      expect(ends).toEqual([]);
+    },
+  );
 });
 
 describe('a call that needs another sign-in', () => {
   const stepUp = { acrValues: ['gold'], maxAge: 300 };
-  const answer = () =>
+  const stepUpRequired = () =>
     Response.json(
       { status: 401, code: 'step_up_required', loginUrl: '/auth/login?stepUp=a', stepUp },
       { status: 401, headers: { 'Content-Type': 'application/problem+json' } },
     );
 
   test('is told with its login URL, and does not end the session', async () => {
-    const { client, ends } = openPage([answer(), answer()]);
+    const { client, ends } = openPage([stepUpRequired(), stepUpRequired()]);
     const told: unknown[] = [];
     const unsubscribe = client.onStepUpRequired((event) => told.push(event));
     expect((await client.fetch('/api/transfer')).status).toBe(401);
