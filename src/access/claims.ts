@@ -7,11 +7,13 @@ import type { SessionView } from '../sessions/session.ts';
 /** The claims of a person. */
 export type Claims = Readonly<Record<string, unknown>>;
 
+/** Whose claims identity fields have: a session, or a caller with an access token of its own. */
+export type IdentitySource = Pick<SessionView, 'key' | 'version'> & {
+  readonly data: Pick<SessionView['data'], 'claims' | 'userinfo'>;
+};
+
 /** The claims of a session in memory, of a whole record, or of an access token. */
-export function currentClaims({
-  claims = {},
-  userinfo,
-}: Pick<SessionView['data'], 'claims' | 'userinfo'>): Claims {
+export function currentClaims({ claims = {}, userinfo }: IdentitySource['data']): Claims {
   return allClaims({ claims, userinfo });
 }
 

@@ -1,14 +1,8 @@
 import type { Config, RouteConfig } from '../config/schema/schema.ts';
 import type { SigningKeys } from '../crypto/signing-keys.ts';
-import type { SessionView } from '../sessions/session.ts';
-import { currentClaims } from './claims.ts';
+import { currentClaims, type IdentitySource } from './claims.ts';
 import { createIdentityHeaders } from './identity-headers.ts';
 import { createIdentityTokens } from './identity-tokens.ts';
-
-/** Whose claims identity fields have: a session, or a caller with an access token of its own. */
-export type IdentitySource = Pick<SessionView, 'key' | 'version'> & {
-  readonly data: Pick<SessionView['data'], 'claims' | 'userinfo'>;
-};
 
 /** How a route tells its upstream who calls: the header fields, as a flat list of names and values. */
 export type RouteIdentity = (source: IdentitySource) => Promise<readonly string[]>;

@@ -1,8 +1,7 @@
 import { createBoundedMap } from '../concurrency/bounded-map.ts';
 import type { RouteConfig } from '../config/schema/schema.ts';
 import type { SigningKeys } from '../crypto/signing-keys.ts';
-import { claimAt, currentClaims } from './claims.ts';
-import type { IdentitySource } from './identities.ts';
+import { claimAt, currentClaims, type IdentitySource } from './claims.ts';
 
 /** The settings of a route's identity JWTs. */
 export type IdentityTokenConfig = NonNullable<RouteConfig['identity']['jwt']>;

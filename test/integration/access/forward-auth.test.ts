@@ -12,6 +12,7 @@ const routes = [
   { path: '/told', identity: { headers: { 'X-User': '/sub', 'X-Roles': '/roles' } }, websocket: true },
   { path: '/told/maybe', auth: 'optional', identity: { headers: { 'X-User': '/sub' } } },
   { path: '/read', methods: ['GET'] },
+  { path: '/cookied', auth: 'none', cookies: { toUpstream: ['theme'] } },
   { path: '/given', forwardAuth: { authorizationSecret: SECRET } },
   { path: '/stepped', scopes: ['never.granted'] },
 ];
@@ -141,6 +142,13 @@ describe('GET /auth/check', () => {
     ['an unsafe request with the static header', { 'x-csrf': '1', 'x-forwarded-method': 'DELETE' }],
   ] as const)('responds 200 to %s', async (_what, headers) => {
     expect((await check('/told/one', headers)).status).toBe(200);
+  });
+
+  it('applies the CSRF check to an open route only if a cookie of the browser passes', async () => {
+    const foreign = { 'x-forwarded-method': 'POST', 'sec-fetch-site': 'cross-site' };
+    expect((await check('/public/one', foreign)).status).toBe(200);
+    expect((await check('/cookied/one', foreign)).status).toBe(403);
+    expect((await check('/cookied/one', { ...sameOrigin, 'x-forwarded-method': 'POST' })).status).toBe(200);
   });
 
   it('responds 200 to an upgrade of the page', async () => {
