@@ -17,10 +17,12 @@ type ClientError = Error & { code?: string; rawPacket?: Buffer };
 /**
  * Responds to a request whose head is too large: a browser sends one when the cookies of its site have become too large, and its
  * user has to learn that. Any other request that cannot be read gets the empty response of Node.js.
+ *
+ * SECURITY: neither is written where the client would take it for the response to another request.
  */
 export function respondToOversizedHeads(
   server: Server,
-  connections: Pick<Connections, 'hasPending' | 'hasStarted'>,
+  connections: Pick<Connections, 'nextResponse'>,
   respond: OversizedHead,
 ): void {
   const ending = new WeakSet<Socket>();
@@ -28,8 +30,8 @@ export function respondToOversizedHeads(
     // The rest of the head, which is read and discarded, cannot be read either.
     if (ending.has(socket)) return;
     const head = `HTTP/1.1 ${statusLines[code] ?? '400 Bad Request'}\r\nConnection: close\r\n`;
-    // SECURITY: while another response is pending, the client would read this one in its place.
-    if (code === 'HPE_HEADER_OVERFLOW' && socket.writable && !connections.hasPending(socket)) {
+    const next = socket.writable ? connections.nextResponse(socket) : 'of_other_request';
+    if (code === 'HPE_HEADER_OVERFLOW' && next === 'of_new_request') {
       ending.add(socket);
       const { headers, body } = respond(readFields(rawPacket));
       const fields = Object.entries({ ...headers, 'content-length': Buffer.byteLength(body) });
@@ -39,7 +41,7 @@ export function respondToOversizedHeads(
       );
       return;
     }
-    if (socket.writable && !connections.hasStarted(socket)) socket.write(`${head}\r\n`);
+    if (next !== 'of_other_request') socket.write(`${head}\r\n`);
     socket.destroy();
   });
 }
