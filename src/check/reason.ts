@@ -35,7 +35,7 @@ export function explainConnection(
   { tlsKey, ca }: { tlsKey: string; ca: string | undefined },
 ): string {
   const reason = reasonOf(error);
-  const advice = /^the proxy /.test(reason)
+  const advice = reason.startsWith('the proxy ')
     ? 'correct provider.proxy, or the environment that it reads (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)'
     : adviceFor(codeOf(error), { tlsKey, ca });
   return advice === undefined ? reason : `${reason}; ${advice}`;

@@ -46,7 +46,8 @@ export function createDiscovery<Found>(deps: {
           failures += 1;
           failure = reasonOf(error);
           // Only the first failure is an error: an hour of downtime must not fill the log. `close` aborts the last attempt.
-          if (!closed) log[failures === 1 ? 'error' : 'debug']({ issuer, err: error }, 'provider not ready; retrying');
+          if (!closed)
+            log[failures === 1 ? 'error' : 'debug']({ issuer, err: error }, 'provider not ready; retrying');
           throw error;
         },
       )

@@ -14,7 +14,10 @@ export const placeholder = /\{\{ *(\w+) *\}\}/g;
 
 /** The path of an HTML file; {@link readErrorPage} reads it. */
 export function errorPageFile() {
-  return text('expected the path of an HTML file').transform((file): ErrorPageTemplate => ({ file, html: '' }));
+  return text('expected the path of an HTML file').transform((file): ErrorPageTemplate => ({
+    file,
+    html: '',
+  }));
 }
 
 /** The content of the file, and what is wrong with it; its placeholders are {@link errorPageValues}. */
