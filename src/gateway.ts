@@ -91,9 +91,9 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     backends,
     shared,
     apps,
-    async snapshots() {
+    async snapshots(reader) {
       const own = await snapshot();
-      return { own, peers: await peers.collectSnapshots(own.metrics) };
+      return { own, peers: await peers.collectSnapshots(own.metrics, reader) };
     },
   });
   /** What serves new requests. A reload replaces it in one assignment. */

@@ -24,6 +24,7 @@ import type { Config } from '../config/schema/schema.ts';
 import { stepUpLimitsOf } from '../config/step-up-limits.ts';
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
 import { createErrorPage } from '../http/problem/error-page.ts';
+import { createRejectionLogLimit } from '../http/access-log.ts';
 import { limitClients } from '../http/rate-limit/rate-limit.ts';
 import { inertHeaders, setting } from '../http/security-headers.ts';
 import type { Provider } from '../provider/provider.ts';
@@ -161,6 +162,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
         postLogoutReturnTo: login.postLogoutReturnTo,
       }),
       backchannelLogout: logoutTokens && [
+        createRejectionLogLimit(clock),
         limitLogouts,
         createBackchannelLogout({
           logoutTokens,

@@ -1,5 +1,5 @@
 import type { RequestListener } from 'node:http';
-import type { Snapshots } from '../admin/snapshot.ts';
+import type { CollectSnapshots } from '../admin/snapshot.ts';
 import type { Apps } from '../app.ts';
 import { claimsWanted } from '../config/claims-in-use.ts';
 import { routeScopesOf } from '../config/route-scopes.ts';
@@ -56,8 +56,7 @@ export function createGenerations(deps: {
   backends: Backends;
   shared: SharedState;
   apps: Apps;
-  /** Returns the checks and metrics of every serving process. */
-  snapshots: () => Promise<Snapshots>;
+  snapshots: CollectSnapshots;
 }): Generations {
   const { backends, shared, apps, snapshots } = deps;
 

@@ -41,7 +41,7 @@ export function createForwardAuth(deps: {
     const context = { ...requestContextOf(response), target, route: route.config.path };
     const caller = await tokenResolver.resolve(request, route, context);
     if (caller === undefined) return [];
-    const identity = caller.session && (await identities(route)?.(caller.session));
+    const identity = await identities(route, caller);
     return [...(identity ?? []), ...authorizationOf(request, route, caller)];
   };
 

@@ -137,7 +137,7 @@ export function createGuardMiddleware(guard: Guard): RequestHandler {
     const { socket } = request;
     // SECURITY: Node.js parses pipelined requests without a limit, and each waits in memory for those before it.
     if (!guard.beginResponse(socket)) return void socket.destroy();
-    response.once('close', () => guard.endResponse(socket));
+    response.on('close', () => guard.endResponse(socket));
     // SECURITY: bytes after an upgrade offer may belong to the other protocol. Node.js 24 discards those that arrive in the
     // same chunk and parses later ones as a request.
     if (request.headers.upgrade !== undefined) response.setHeader('Connection', 'close');

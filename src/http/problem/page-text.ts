@@ -110,8 +110,9 @@ const byCode: Partial<Record<ErrorCode, PageText>> = {
     link: 'home',
   },
   headers_too_large: {
-    title: 'Too many cookies',
-    detail: "This site's cookies have become too large. Delete them in your browser's settings, then go on.",
+    title: 'Address or cookies too long',
+    detail:
+      "The address of the page is too long, or this site's cookies are. You can delete the cookies in your browser's settings.",
     link: 'home',
   },
   wrong_host: {

@@ -15,12 +15,14 @@ const statusLines: Readonly<Record<string, string>> = {
 type ClientError = Error & { code?: string; rawPacket?: Buffer };
 
 /**
- * Responds to requests that Node.js cannot parse, as to any that the gateway rejects. The response is that of Node.js, without a
- * body, where another one is pending, and to a connection that brings no request in time: browsers open some ahead of use.
+ * Responds to requests that Node.js cannot parse, as to any that the gateway rejects. A request whose head was readable, and a
+ * connection that brings none in time, get the empty response of Node.js: browsers open some connections ahead of use.
+ *
+ * SECURITY: neither is written where the client would take it for the response to another request.
  */
 export function respondToClientErrors(
   server: Server,
-  connections: Pick<Connections, 'hasPending' | 'hasStarted'>,
+  connections: Pick<Connections, 'nextResponse'>,
   unreadableRequests: UnreadableRequests,
 ): void {
   const ending = new WeakSet<Socket>();
@@ -28,8 +30,8 @@ export function respondToClientErrors(
     // The rest of the request, which is read and discarded, cannot be parsed either.
     if (ending.has(socket)) return;
     const head = `HTTP/1.1 ${statusLines[code] ?? '400 Bad Request'}\r\nConnection: close\r\n`;
-    // SECURITY: while another response is pending, the client would read this one in its place.
-    if (code.startsWith('HPE_') && socket.writable && !connections.hasPending(socket)) {
+    const next = socket.writable ? connections.nextResponse(socket) : 'of_other_request';
+    if (code.startsWith('HPE_') && next === 'of_new_request') {
       ending.add(socket);
       const isTooLarge = code === 'HPE_HEADER_OVERFLOW';
       const { headers, body } = unreadableRequests({ socket, headers: readFields(rawPacket), isTooLarge });
@@ -40,7 +42,7 @@ export function respondToClientErrors(
       );
       return;
     }
-    if (socket.writable && !connections.hasStarted(socket)) socket.write(`${head}\r\n`);
+    if (next !== 'of_other_request') socket.write(`${head}\r\n`);
     socket.destroy();
   });
 }

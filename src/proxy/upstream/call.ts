@@ -184,7 +184,7 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
       }
     };
 
-    response.once('close', abandon);
+    response.on('close', abandon);
     if (slots.take(send, fail)) writeBatch.add(send);
   });
 }

@@ -29,7 +29,7 @@ describe('a request head that is too large', () => {
     expect(response.header('content-security-policy')).toMatch(/^default-src 'none'; style-src 'sha256-/);
     expect(response.header('cache-control')).toBe('no-store');
     const requestId = response.header('x-request-id');
-    expect(response.body.toString()).toContain('<h1>Too many cookies</h1>');
+    expect(response.body.toString()).toContain('<h1>Address or cookies too long</h1>');
     expect(response.body.toString()).toContain(`<code>${requestId}</code>`);
     expect(lines).toContainEqual(expect.objectContaining({ requestId }));
   });
@@ -42,15 +42,65 @@ describe('a request head that is too large', () => {
     expect(response.header('content-type')).toBe('application/problem+json');
     expect(JSON.parse(response.body.toString())).toMatchObject({ status: 431, code: 'headers_too_large' });
   });
+});
 
-  it('gets no page in the place of a response that is still pending', async () => {
+describe('a request that cannot be read', () => {
+  const CHUNKED = `POST /public/one HTTP/1.1\r\nHost: ${HOST}\r\nX-CSRF: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`;
+  const TRAILERS = `0\r\nX-Trailer: ${'y'.repeat(70_000)}\r\n\r\n`;
+
+  it.each([
+    ['has an oversized head', head('Accept: text/html')],
+    ['is not HTTP', 'GET / HTTP/1.1\r\nHost : a\r\n\r\n'],
+    ['has a body that is not valid', `${CHUNKED}no chunk\r\n`],
+  ])('gets no response while an earlier one is pending, if it %s', async (_what, unreadable) => {
     gateway.upstream.respond(() => undefined);
-    const client = await openRaw(gateway.port);
+    const [client, before] = [await openRaw(gateway.port), gateway.upstream.requests.length];
     client.write(`GET /public/one HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`);
-    await expect.poll(() => gateway.upstream.requests.length).toBe(1);
-    client.write(head('Accept: text/html'));
+    await expect.poll(() => gateway.upstream.requests.length).toBe(before + 1);
+    client.write(unreadable);
     await client.ended;
-    expect(client.pending().toString()).not.toContain('<h1>');
+    expect(client.pending().toString()).toBe('');
+    client.close();
+  });
+
+  /** A connection that stays open after the response to a request whose body is not complete. */
+  const openKept = async () => {
+    gateway.upstream.respond((_request, response) => void response.end());
+    const client = await openRaw(gateway.port);
+    client.write(CHUNKED);
+    const response = await client.readResponse();
+    expect([response.status, response.header('connection')]).toEqual([200, 'keep-alive']);
+    return client;
+  };
+
+  it.each([
+    ['trailers that are too large', TRAILERS],
+    ['a chunk that is not valid', 'no chunk\r\n'],
+  ])('gets no second response for %s', async (_what, rest) => {
+    const client = await openKept();
+    client.write(rest);
+    await client.ended;
+    expect(client.pending().toString()).toBe('');
+    client.close();
+  });
+
+  it('gets an empty response if it is the only one without a response', async () => {
+    gateway.upstream.respond(() => undefined);
+    const [client, before] = [await openRaw(gateway.port), gateway.upstream.requests.length];
+    client.write(CHUNKED);
+    await expect.poll(() => gateway.upstream.requests.length).toBe(before + 1);
+    client.write(TRAILERS);
+    await client.ended;
+    expect(client.pending().toString()).toBe(
+      'HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n',
+    );
+    client.close();
+  });
+
+  it('gets its response after a request whose body came after its own response', async () => {
+    const client = await openKept();
+    client.write(`0\r\n\r\n${head('Accept: text/html')}`);
+    expect((await client.readResponse()).status).toBe(431);
     client.close();
   });
 });
@@ -85,19 +135,6 @@ describe('a request that is not HTTP', () => {
       client.close();
     },
   );
-
-  it('gets no problem in the place of a response that is still pending', async () => {
-    gateway.upstream.respond(() => undefined);
-    const client = await openRaw(gateway.port);
-    client.write(`GET /public/two HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`);
-    await expect
-      .poll(() => gateway.upstream.requests.some(({ target }) => target === '/public/two'))
-      .toBe(true);
-    client.write('not HTTP\r\n\r\n');
-    await client.ended;
-    expect(client.pending().toString()).not.toContain('bad_request');
-    client.close();
-  });
 });
 
 it('a request without Host is a problem like any other, and logged', async () => {

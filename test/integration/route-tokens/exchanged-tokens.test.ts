@@ -31,6 +31,10 @@ openTestGatewayForEachTest(
       },
       { path: '/stock', token: 'exchange', exchange: { audience: 'stock', actor: 'client' } },
       { path: '/open', token: 'exchange', exchange: { audience: 'open' }, auth: 'optional' },
+      { path: '/apart', token: 'exchange', exchange: { audience: 'apart' } },
+      { path: '/apart/acted', token: 'exchange', exchange: { audience: 'apart', actor: 'client' } },
+      { path: '/apart/typed', token: 'exchange', exchange: { audience: 'apart', tokenType: ACCESS_TOKEN } },
+      { path: '/apart/narrowed', scopes: ['email'], token: 'exchange', exchange: { audience: 'apart' } },
       { path: '/none', token: 'none' },
       { path: '/none-optional', token: 'none', auth: 'optional' },
     ],
@@ -95,6 +99,15 @@ describe('a route with `token: exchange`', () => {
       expect([target, claimsOf(bearer)]).toMatchObject([target, { sub, aud: path }]);
     }
     expect(exchanges()).toBe(4);
+  });
+
+  it("keeps tokens apart that differ in the actor, the type or the user's token", async () => {
+    const { agent } = testGateway;
+    await agent.signIn();
+    const paths = ['/apart/one', '/apart/acted', '/apart/typed', '/apart/narrowed'];
+    for (const path of [...paths, ...paths]) expect((await agent.fetch(path)).status).toBe(200);
+    expect(exchanges()).toBe(4);
+    expect(new Set(bearers()).size).toBe(4);
   });
 
   it('names the gateway as the actor where that is asked for', async () => {

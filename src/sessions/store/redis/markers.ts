@@ -8,10 +8,7 @@ const takeScript = createScript(`
   redis.call('DEL', KEYS[1])
   return text`);
 
-/**
- * Markers in Redis, under blind indexes. While secrets rotate, a marker may have the name of any of them; `if_absent` is then
- * atomic only among processes with the same current secret.
- */
+/** Markers in Redis, under blind indexes. While secrets rotate, a marker may have the name of any of them. */
 export function createRedisMarkers(deps: {
   redis: RedisConnection;
   blindIndex: BlindIndex;
@@ -42,12 +39,14 @@ export function createRedisMarkers(deps: {
         );
         return replies.includes('OK');
       }
-      const name = nameOf(subject);
       if (condition === 'if_absent') {
-        if ((await getMarker(subject)) !== undefined) return false;
-        return (await redis.run('marker', (client) => client.set(name, text, 'PX', ttl, 'NX'))) === 'OK';
+        // SECURITY: under each name, and in an order that all processes have: of those that share a secret, one gets all its names.
+        for (const name of namesOf(subject).toSorted())
+          if ((await redis.run('marker', (client) => client.set(name, text, 'PX', ttl, 'NX'))) !== 'OK')
+            return false;
+        return true;
       }
-      await redis.run('marker', (client) => client.set(name, text, 'PX', ttl));
+      await redis.run('marker', (client) => client.set(nameOf(subject), text, 'PX', ttl));
       return true;
     },
 

@@ -117,6 +117,20 @@ describe('a started login', () => {
     }
   });
 
+  it('planted cookies are cleared over several responses, and a long name delays no other (C28)', async () => {
+    const { cookies, find, begin, header, jar, store } = openBrowser();
+    const { login } = await begin('s1');
+    const planted = ['x'.repeat(3_000), ...Array.from({ length: 99 }, (_, at) => `${at}`.padStart(30, 'p'))];
+    for (const name of planted) jar.set(`__Host-Http-coatcheck-login-${name}`, 'v'.repeat(60));
+    for (let count = jar.size; header().length > 8_000; count = jar.size) {
+      const lines = cookies.clear('none', header());
+      expect(lines.join('').length).toBeLessThanOrEqual(1_500);
+      store(lines);
+      expect(jar.size).toBeLessThan(count);
+    }
+    expect(await find('s1', header())).toEqual(login);
+  });
+
   describe('while the store is down', () => {
     const beginInOutage = async (given: Partial<PendingLogin>) => {
       const browser = openBrowser();
