@@ -45,8 +45,9 @@ export function createDiscovery<Found>(deps: {
         (error: unknown) => {
           failures += 1;
           failure = reasonOf(error);
-          // Only the first failure is an error: an hour of downtime must not fill the log.
-          log[failures === 1 ? 'error' : 'debug']({ issuer, err: error }, 'provider not ready; retrying');
+          // Only the first failure is an error: an hour of downtime must not fill the log. `close` aborts the last attempt.
+          if (!closed)
+            log[failures === 1 ? 'error' : 'debug']({ issuer, err: error }, 'provider not ready; retrying');
           throw error;
         },
       )

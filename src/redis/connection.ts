@@ -5,7 +5,13 @@ import { withTimeout } from '../concurrency/with-timeout.ts';
 import { GatewayError } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import { openClient, openSubscriber, type RedisAddress, type RedisClient } from './client.ts';
+import {
+  isDatabaseRefusal,
+  openClient,
+  openSubscriber,
+  type RedisAddress,
+  type RedisClient,
+} from './client.ts';
 import { RECONNECT_GRACE_MS, REDIS_COMMAND_TIMEOUT_MS } from '../timing.ts';
 import { corkWrites } from './corked-writes.ts';
 import { watchReconnections, type Reconnections } from './reconnections.ts';
@@ -58,8 +64,12 @@ export function createRedisConnection(deps: {
   let wasReachable = false;
 
   let lastError: unknown;
+  /** After a refusal of the database, the client also reports that this connection has ended. */
+  let isRefused = false;
+  client.on('close', () => (isRefused = false));
   client.on('error', (error) => {
-    lastError = error;
+    if (!isRefused) lastError = error;
+    isRefused ||= isDatabaseRefusal(error);
     health.failed('connect', error);
   });
   client.on('ready', () => {
