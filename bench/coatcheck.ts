@@ -35,8 +35,10 @@ export type CoatcheckOptions = {
   /** Processes with the same prefix and base URL are replicas of one deployment. */
   keyPrefix: string;
   baseUrl?: string | undefined;
-  /** Keys of its only route that differ from the defaults. */
+  /** Keys of its route `/api` that differ from the defaults. */
   route?: Record<string, unknown>;
+  /** The keys of a second route, which gets no requests. */
+  unusedRoute?: Record<string, unknown>;
   /** Keys of `provider` that differ. */
   providerKeys?: Record<string, unknown>;
   /** Keys of `session` that differ. */
@@ -73,7 +75,10 @@ export async function startCoatcheck(options: CoatcheckOptions): Promise<Coatche
     admin: { listen: `127.0.0.1:${adminPort}`, token: ADMIN_TOKEN },
     provider: { type: 'oidc', issuer, clientId, clientSecret, ...options.providerKeys },
     session: { store: redisUrl, secrets: [SESSION_SECRET], keyPrefix, ...options.session },
-    routes: [{ path: '/api', upstream, ...options.route }],
+    routes: [
+      { path: '/api', upstream, ...options.route },
+      ...(options.unusedRoute === undefined ? [] : [{ path: '/unused', upstream, ...options.unusedRoute }]),
+    ],
     ...config,
   };
   await writeFile(file, JSON.stringify(text));

@@ -12,7 +12,7 @@ const checks = {
  * What runs side by side, on two cores: the format check keeps one core busy for half of the time. Several threads of tsc would
  * take twice the CPU time of one.
  */
-const lanes = [['format'], ['types', 'lint', 'unit tests']];
+const groups = [['format'], ['types', 'lint', 'unit tests']];
 
 /** Runs all checks that need no Redis and no browser. Runs every check and fails at the end if one failed. */
 export async function check(progress) {
@@ -24,11 +24,11 @@ export async function check(progress) {
 }
 
 async function runAll() {
-  const results = await Promise.all(lanes.map(runInTurn));
+  const results = await Promise.all(groups.map(runInSequence));
   return results.flat();
 }
 
-async function runInTurn(titles) {
+async function runInSequence(titles) {
   const results = [];
   for (const title of titles) results.push({ title, ...(await captureNode(checks[title])) });
   return results;

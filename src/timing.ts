@@ -86,8 +86,11 @@ export const PROVIDER_CLOCK_TOLERANCE_SECONDS = 60;
 /** How long the supervisor waits for the snapshot of one worker. */
 export const WORKER_SNAPSHOT_TIMEOUT_MS = 600;
 
-/** How long a worker waits for the supervisor to collect the snapshots of its peers. Probes usually wait one second in total. */
-export const PEER_SNAPSHOTS_TIMEOUT_MS = 800;
+/**
+ * How long a worker waits for the supervisor to collect the snapshots of its peers: probes usually wait one second in total, and
+ * scrapes ten. The supervisor needs the time above for a worker that hangs, and more on a machine under load.
+ */
+export const PEER_SNAPSHOTS_TIMEOUT_MS = { probe: 800, scrape: 5_000 } as const;
 
 /** How long the supervisor waits for a worker to reload, besides the time for the metadata of a changed provider. */
 export const WORKER_RELOAD_TIMEOUT_MS = 10_000;

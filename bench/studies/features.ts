@@ -6,11 +6,15 @@ import { type Loaded, type Sample, takeRounds, takeSample } from '../sample.ts';
 import { addUp, median, medianRatio } from '../statistics.ts';
 import { byLength, type Study } from '../study.ts';
 import { startWorker } from '../worker.ts';
+import { describeRuleCost, rules } from './rule-cost.ts';
 import type { ProviderOptions, ProviderShape } from '../workers/provider.ts';
 import { requestText } from '../workload.ts';
 
 /** How a gateway differs from the plain one. */
-type Feature = { title: string } & Pick<CoatcheckOptions, 'route' | 'config' | 'providerKeys'> & {
+type Feature = { title: string } & Pick<
+  CoatcheckOptions,
+  'route' | 'unusedRoute' | 'config' | 'providerKeys'
+> & {
     sendsTraces?: boolean;
   };
 
@@ -18,30 +22,30 @@ const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const keys = [{ key: privateKey.export({ format: 'pem', type: 'pkcs8' }) }];
 const claims = ['sub', 'email', 'email_verified'];
 
+const identity = {
+  headers: { 'X-User': '/sub', 'X-Email': '/email' },
+  jwt: { header: 'X-Identity', audience: 'https://api.example.test', claims },
+};
+
 const features = {
   none: { title: 'none of them' },
-  rules: {
-    title: 'rules over two claims and a scope (routes[].require)',
-    route: {
-      require: [
-        { claim: '/email', endsWith: '@example.test' },
-        {
-          any: [
-            { claim: '/email_verified', equals: true },
-            { claim: '/sub', equals: 'nobody' },
-          ],
-        },
-        { scope: 'openid' },
-      ],
+  rules: { title: 'rules over two claims and a scope (routes[].require)', route: { require: rules } },
+  elsewhere: {
+    title: 'rules, identity and bearer on another route',
+    unusedRoute: {
+      require: rules,
+      identity,
+      bearer: { issuers: ['https://login.example.test'], audience: 'https://api.example.test' },
     },
+    config: { keys },
   },
   headers: {
     title: 'two identity headers',
-    route: { identity: { headers: { 'X-User': '/sub', 'X-Email': '/email' } } },
+    route: { identity: { headers: identity.headers } },
   },
   jwt: {
     title: 'an identity JWT, ES256',
-    route: { identity: { jwt: { header: 'X-Identity', audience: 'https://api.example.test', claims } } },
+    route: { identity: { jwt: identity.jwt } },
     config: { keys },
   },
   dpop: { title: 'DPoP: a proof for each request', providerKeys: { dpop: true } },
@@ -91,7 +95,7 @@ export const featureCosts: Study = {
           ]),
         },
       ],
-      statements: [],
+      statements: chosen.includes('rules') ? [await describeRuleCost()] : [],
       errors: chosen.flatMap((id) =>
         errorLines(features[id].title, addUp(samples[id].map(({ errors }) => errors))),
       ),

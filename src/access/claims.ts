@@ -1,13 +1,19 @@
 import type { JsonPointer } from '../config/values/json-pointer.ts';
+import { isReplacedByReference } from '../provider/claim-references.ts';
 import { valueAt } from '../provider/http/json-value.ts';
-import { allClaims, CLAIM_NAMES } from '../sessions/store/claim-selection.ts';
+import { allClaims } from '../sessions/store/claim-selection.ts';
 import type { SessionView } from '../sessions/session.ts';
 
 /** The claims of a person. */
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** The claims of a session in memory, or of a whole record. */
-export function currentClaims({ claims = {}, userinfo }: SessionView['data']): Claims {
+/** Whose claims identity fields have: a session, or a caller with an access token of its own. */
+export type IdentitySource = Pick<SessionView, 'key' | 'version'> & {
+  readonly data: Pick<SessionView['data'], 'claims' | 'userinfo'>;
+};
+
+/** The claims of a session in memory, of a whole record, or of an access token. */
+export function currentClaims({ claims = {}, userinfo }: IdentitySource['data']): Claims {
   return allClaims({ claims, userinfo });
 }
 
@@ -15,12 +21,9 @@ export function currentClaims({ claims = {}, userinfo }: SessionView['data']): C
  * The value of a claim, or inside it; undefined when it is missing.
  *
  * SECURITY: a token with too many groups has a reference in place of the list (OpenID Connect Core, section 5.6.2). Such a
- * claim counts as missing, even beside a value: one of the two is incomplete.
+ * claim counts as missing.
  */
 export function claimAt(claims: Claims, pointer: JsonPointer): unknown {
-  const references = claims[CLAIM_NAMES];
   const [name = ''] = pointer;
-  if (typeof references === 'object' && references !== null && Object.hasOwn(references, name))
-    return undefined;
-  return valueAt(claims, pointer);
+  return isReplacedByReference(claims, name) ? undefined : valueAt(claims, pointer);
 }

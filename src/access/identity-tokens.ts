@@ -1,14 +1,13 @@
 import { createBoundedMap } from '../concurrency/bounded-map.ts';
 import type { RouteConfig } from '../config/schema/schema.ts';
 import type { SigningKeys } from '../crypto/signing-keys.ts';
-import type { SessionView } from '../sessions/session.ts';
-import { claimAt, currentClaims } from './claims.ts';
+import { claimAt, currentClaims, type IdentitySource } from './claims.ts';
 
 /** The settings of a route's identity JWTs. */
 export type IdentityTokenConfig = NonNullable<RouteConfig['identity']['jwt']>;
 
-/** Returns the identity JWT of a session for one route, at least a quarter of its life before its end. */
-export type IdentityTokens = (session: SessionView) => Promise<string>;
+/** Returns the identity JWT of a caller for one route, at least a quarter of its life before its end. */
+export type IdentityTokens = (source: IdentitySource) => Promise<string>;
 
 /** How many tokens of a route one process keeps, and their maximum size in bytes. */
 const MAX_TOKENS = 10_000;
@@ -42,8 +41,8 @@ export function createIdentityTokens(
     isExpired: ({ usableUntilMs }) => clock() >= usableUntilMs,
   });
 
-  const payloadOf = (session: SessionView, nowMs: number) => {
-    const claims = currentClaims(session.data);
+  const payloadOf = ({ data }: IdentitySource, nowMs: number) => {
+    const claims = currentClaims(data);
     const own = names
       .map((name) => [name, claimAt(claims, [name])])
       .filter(([, value]) => value !== undefined);
@@ -52,21 +51,21 @@ export function createIdentityTokens(
     return { ...Object.fromEntries(own), iss: issuer, aud: audience, iat, exp };
   };
 
-  return async (session) => {
+  return async (source) => {
     const nowMs = clock();
-    const known = entries.get(session.key);
-    if (known !== undefined && known.version === session.version && nowMs < known.usableUntilMs)
+    const known = entries.get(source.key);
+    if (known !== undefined && known.version === source.version && nowMs < known.usableUntilMs)
       return known.token;
-    const payload = payloadOf(session, nowMs);
+    const payload = payloadOf(source, nowMs);
     const token = keys.sign(payload, { type: 'JWT' });
-    entries.set(session.key, {
-      version: session.version,
+    entries.set(source.key, {
+      version: source.version,
       token,
       usableUntilMs: nowMs + lifetime * USED_SHARE,
       bytes: OVERHEAD_BYTES + sizeInBase64(JSON.stringify(payload)),
     });
     // A failure must not last as long as a token.
-    token.catch(() => entries.delete(session.key));
+    token.catch(() => entries.delete(source.key));
     return token;
   };
 }

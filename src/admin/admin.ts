@@ -17,12 +17,13 @@ import { mergeActivity } from './activity.ts';
 import { acceptsOpenMetrics, formatOpenMetrics, OPEN_METRICS_TYPE } from './open-metrics.ts';
 import {
   activitiesOf,
+  type CollectSnapshots,
   mergeChecks,
   mergeMetrics,
   mergeValues,
   METRICS_TYPE,
+  scrapedSnapshots,
   scrapeMetrics,
-  type Snapshots,
 } from './snapshot.ts';
 import type { TokenCheck } from './token-check.ts';
 
@@ -40,8 +41,7 @@ const consoleLinks: PageLinks = {
  * pages for callers with the admin token. Without a configured token, the guarded pages do not exist.
  */
 export function createAdmin(deps: {
-  /** Returns the checks and metrics of every serving process. */
-  snapshots: () => Promise<Snapshots>;
+  snapshots: CollectSnapshots;
   guarded: Pages;
   hostCheck: HostCheck;
   /** Undefined when no token is configured. */
@@ -67,29 +67,23 @@ export function createAdmin(deps: {
     },
     '/readyz': {
       async GET(response) {
-        const { own, peers } = await snapshots();
-        const checks = mergeChecks([own, ...(peers?.snapshots ?? [])]);
+        const { own, peers } = await snapshots('probe');
+        const checks = mergeChecks([own, ...peers.snapshots]);
         const ready = checks.every(({ ok }) => ok);
         respondJson(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', checks });
       },
     },
     '/history': {
       async GET(response) {
-        const { own, peers } = await snapshots();
-        const { minutes, bounds } = mergeActivity(activitiesOf({ own, peers }));
+        const { minutes, bounds } = mergeActivity(activitiesOf(await snapshots('probe')));
         respondJson(response, 200, { minutes, bounds, hasAdministration: tokenCheck !== undefined });
       },
     },
     '/metrics': {
       async GET(response) {
-        const { own, peers } = await snapshots();
-        // Without the peers, every counter would seem to decrease.
-        if (peers === undefined)
-          throw new GatewayError('internal_error', {
-            detail: 'The supervisor of the workers does not respond, so their metrics are missing.',
-          });
-        const all = [own, ...peers.snapshots];
-        const workers = { responding: peers.responding + 1, missing: peers.missing };
+        const snapshot = await snapshots('scrape');
+        const all = scrapedSnapshots(snapshot);
+        const workers = { responding: snapshot.peers.responding + 1, missing: snapshot.peers.missing };
         if (acceptsOpenMetrics(response.req.headers.accept)) {
           response.setHeader('Content-Type', OPEN_METRICS_TYPE);
           return void response.end(formatOpenMetrics(await mergeValues(all, workers)));
@@ -126,7 +120,10 @@ export function createAdmin(deps: {
     const handler = page[method];
     if (handler === undefined) {
       const allow = allowedAt(page);
-      throw new GatewayError('method_not_allowed', { detail: `This page takes ${allow.join(', ')}.`, allow });
+      throw new GatewayError('method_not_allowed', {
+        detail: `This page accepts ${allow.join(', ')}.`,
+        allow,
+      });
     }
     await handler(response, new URLSearchParams(query));
   };

@@ -3,21 +3,18 @@ import { onlyValue } from '../http/inbound/query.ts';
 import type { PeopleSearch } from '../sessions/lifecycle/people.ts';
 import { mergeActivity } from './activity.ts';
 import { respondJson, type Pages } from './page.ts';
-import { activitiesOf, type Snapshots } from './snapshot.ts';
+import { activitiesOf, type CollectSnapshots } from './snapshot.ts';
 
 /** The shortest text that is searched for, in characters. */
 const MIN_SEARCH_LENGTH = 2;
 
 /** What an operator looks for besides sessions: recent events, and the people who have sessions. */
-export function createOperatorPages(deps: {
-  snapshots: () => Promise<Snapshots>;
-  findPeople: PeopleSearch;
-}): Pages {
+export function createOperatorPages(deps: { snapshots: CollectSnapshots; findPeople: PeopleSearch }): Pages {
   const { snapshots, findPeople } = deps;
   return {
     '/events': {
       async GET(response) {
-        const { problems, audit } = mergeActivity(activitiesOf(await snapshots()));
+        const { problems, audit } = mergeActivity(activitiesOf(await snapshots('probe')));
         respondJson(response, 200, { problems, audit });
       },
     },

@@ -52,7 +52,7 @@ function byFirst([one]: readonly [string, unknown], [other]: readonly [string, u
 }
 
 /** prom-client writes the types of collected metrics as words. */
-function isCount(metric: MetricObject): metric is Metric {
+export function isCount(metric: MetricObject): metric is Metric {
   const type: unknown = metric.type;
   return type === 'counter' || type === 'histogram';
 }

@@ -1,8 +1,9 @@
 import { AggregatorRegistry, Gauge, Registry, type MetricObject } from 'prom-client';
 import type { Activity } from './activity.ts';
 import { withExemplars } from './open-metrics.ts';
-import { exactCounts } from './past-counters.ts';
+import { exactCounts, isCount } from './past-counters.ts';
 import type { Check } from './readiness.ts';
+import type { PEER_SNAPSHOTS_TIMEOUT_MS } from '../timing.ts';
 
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
@@ -21,23 +22,28 @@ export type PeerSnapshots = {
   /** How many peer workers responded in time, and how many did not. */
   readonly responding: number;
   readonly missing: number;
+  /** False if the supervisor did not respond: nobody knows the counts of the peers and of past workers. */
+  readonly hasCounts: boolean;
 };
 
-/** What one process knows of all; `peers` is undefined if its supervisor does not respond. */
-export type Snapshots = { readonly own: Snapshot; readonly peers: PeerSnapshots | undefined };
+/** What one process knows of all. */
+export type Snapshots = { readonly own: Snapshot; readonly peers: PeerSnapshots };
+
+/** Who waits for snapshots, which decides how long. */
+export type SnapshotReader = keyof typeof PEER_SNAPSHOTS_TIMEOUT_MS;
+
+/** Collects the checks and metrics of every serving process. */
+export type CollectSnapshots = (reader: SnapshotReader) => Promise<Snapshots>;
 
 /** The other workers on the same listeners. */
 export type PeerWorkers = {
-  /**
-   * Exchanges the metrics of this process for the snapshots of its peers; its counts stay known when it ends. Returns undefined
-   * if the supervisor does not respond.
-   */
-  collectSnapshots(own: Snapshot['metrics']): Promise<PeerSnapshots | undefined>;
+  /** Exchanges the metrics of this process for the snapshots of its peers; its counts stay known when it ends. */
+  collectSnapshots(own: Snapshot['metrics'], reader: SnapshotReader): Promise<PeerSnapshots>;
 };
 
 /** For a process that serves alone. */
 export const noPeers: PeerWorkers = {
-  collectSnapshots: () => Promise.resolve({ snapshots: [], responding: 0, missing: 0 }),
+  collectSnapshots: () => Promise.resolve({ snapshots: [], responding: 0, missing: 0, hasCounts: true }),
 };
 
 /**
@@ -81,6 +87,15 @@ function aggregated(snapshots: readonly Snapshot[]) {
   return AggregatorRegistry.aggregate(all);
 }
 
+/**
+ * The snapshots whose metrics a scrape reports. Without the counts of all workers it has none: smaller ones would seem to
+ * decrease, and a gap does not.
+ */
+export function scrapedSnapshots({ own, peers }: Snapshots): readonly Snapshot[] {
+  if (peers.hasCounts) return [own, ...peers.snapshots];
+  return [{ ...own, metrics: own.metrics.filter((metric) => !isCount(metric)) }];
+}
+
 /** States how many workers have current metrics in a scrape. The counters of the others are those of an earlier scrape, or none. */
 export function scrapeMetrics(workers: ScrapedWorkers): Promise<string> {
   return scrapeRegistry(workers).metrics();
@@ -103,5 +118,5 @@ function scrapeRegistry(workers: ScrapedWorkers): Registry {
 
 /** What all processes remember of the last hour. */
 export function activitiesOf({ own, peers }: Snapshots): readonly Activity[] {
-  return [own, ...(peers?.snapshots ?? [])].flatMap(({ activity }) => activity ?? []);
+  return [own, ...peers.snapshots].flatMap(({ activity }) => activity ?? []);
 }

@@ -50,8 +50,8 @@ function resultOf(outcome: RefreshOutcome, keys: string): CheckResult {
     case 'transient':
     case 'ambiguous':
     case 'misconfigured': {
-      const answer = error ?? reasonOf(outcome.cause);
-      const detail = `cannot tell whether the token endpoint accepts this client: expected invalid_grant for a made-up refresh token, got ${answer}; sign in once to try ${keys}`;
+      const received = error ?? reasonOf(outcome.cause);
+      const detail = `cannot tell whether the token endpoint accepts this client: expected invalid_grant for a made-up refresh token, got ${received}; sign in once to try ${keys}`;
       return checkResult(NAME, 'warning', detail);
     }
     case 'refreshed':

@@ -7,7 +7,7 @@ import { causesOf, reasonOf } from './reason.ts';
 
 const NAME = 'sign-in';
 
-/** The answers to `prompt=none` for a browser that nobody has signed in with (OpenID Connect Core 1.0, section 3.1.2.6). */
+/** The responses to `prompt=none` for a browser that nobody has signed in with (OpenID Connect Core 1.0, section 3.1.2.6). */
 const expected: readonly string[] = [
   'login_required',
   'interaction_required',
@@ -93,11 +93,15 @@ function refused(error: string, redirectUri: string): CheckResult {
         'failed',
         `the provider refuses a sign-in with ${code}: compare ${redirectUri}, provider.clientId, provider.scopes, provider.authorizationParams and provider.par with the registration of the client`,
       )
-    : checkResult(NAME, 'warning', `the provider answers a sign-in without a user with ${code}`);
+    : checkResult(NAME, 'warning', `the provider responds to a sign-in without a user with ${code}`);
 }
 
 function cannotTell(redirectUri: string, why: string): CheckResult {
-  return checkResult(NAME, 'ok', `not known whether ${redirectUri} is registered: ${why}; sign in once`);
+  return checkResult(
+    NAME,
+    'ok',
+    `cannot tell whether ${redirectUri} is registered: ${why}; sign in once to try it`,
+  );
 }
 
 function isAt(location: string, redirectUri: string): boolean {

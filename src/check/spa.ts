@@ -27,7 +27,7 @@ async function checkDevServer(devServer: string): Promise<CheckResult> {
     await tryConnection(devServer, {}, CONNECT_TIMEOUT_MS);
     return checkResult('spa', 'ok', `the development server ${devServer} accepts connections`);
   } catch (error) {
-    const detail = `the development server ${devServer} cannot be connected to: ${reasonOf(error)}; start it`;
+    const detail = `the development server ${devServer} does not accept connections: ${reasonOf(error)}; start it`;
     return checkResult('spa', 'warning', detail);
   }
 }

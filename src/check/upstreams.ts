@@ -26,10 +26,10 @@ export async function checkUpstreams({ routes }: Config): Promise<readonly Check
   const hasOther = ({ config }: Server['routes'][number]) =>
     servers.some((server) => isReachable(server) && server.routes.some((route) => route.config === config));
   const results = servers.map((server) => {
-    const place = `${server.origin}, for ${server.routes.map(({ config }) => config.path).join(', ')}`;
+    const subject = `${server.origin}, for ${server.routes.map(({ config }) => config.path).join(', ')}`;
     const failure = failures.get(server);
-    if (failure === undefined) return checkResult('upstream', 'ok', place);
-    const detail = `${place}: cannot be connected to: ${failure}`;
+    if (failure === undefined) return checkResult('upstream', 'ok', subject);
+    const detail = `${subject}: no connection: ${failure}`;
     return server.routes.every(hasOther)
       ? checkResult('upstream', 'warning', `${detail}; the other servers are used`)
       : checkResult('upstream', 'failed', detail);

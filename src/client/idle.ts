@@ -3,7 +3,7 @@ import type { Session } from './session.ts';
 /** Below the longest delay of a timer, which is 24.8 days. */
 const LONGEST_DELAY_SECONDS = 1e6;
 
-/** How long to wait after a question that the gateway did not answer. */
+/** How long to wait after a request to which the gateway did not respond. */
 const RETRY_SECONDS = 10;
 
 /** Warns before a session ends for inactivity. */

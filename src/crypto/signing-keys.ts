@@ -78,7 +78,7 @@ function thumbprintOf(publicPart: JWK): string {
   return createHash('sha256').update(members).digest('base64url');
 }
 
-/** RFC 7518, section 4.1. Not RSA1_5, which lets an attacker decrypt with answers alone. */
+/** RFC 7518, section 4.1. Not RSA1_5, which lets an attacker decrypt by observing responses alone. */
 const keyManagementAlgorithms = [
   'RSA-OAEP',
   'RSA-OAEP-256',

@@ -3,7 +3,7 @@ import { createAdmin } from '../admin/admin.ts';
 import { createCallAudit } from '../admin/call-audit.ts';
 import { createOperatorPages } from '../admin/operator-pages.ts';
 import { createSessionEndpoints } from '../admin/session-endpoints.ts';
-import type { Snapshots } from '../admin/snapshot.ts';
+import type { CollectSnapshots } from '../admin/snapshot.ts';
 import { createTokenCheck } from '../admin/token-check.ts';
 import { createPseudonyms } from '../crypto/pseudonyms.ts';
 import { createClientAddress } from '../http/inbound/client-address.ts';
@@ -23,8 +23,7 @@ export function createAdminListener(deps: {
   provider: Provider;
   sessions: Sessions;
   store: SessionStore;
-  /** Returns the checks and metrics of every serving process. */
-  snapshots: () => Promise<Snapshots>;
+  snapshots: CollectSnapshots;
 }): RequestListener {
   const { core, shared, provider, sessions, store, snapshots } = deps;
   const { config, log, clock, metrics, audit, keyRing } = core;

@@ -1,14 +1,14 @@
 import type { RequestHandler } from 'express';
 import { createAttemptLimit, RESERVED_ATTEMPTS } from '../auth/attempt-limit.ts';
 import { createBackchannelLogout } from '../auth/logout/backchannel-logout.ts';
-import { createCallback } from '../auth/callback.ts';
+import { createCallback } from '../auth/login/callback.ts';
 import { createDecoupledCookie } from '../auth/decoupled-cookie.ts';
 import { createDecoupled } from '../auth/decoupled.ts';
 import { createCompleteSignIn } from '../auth/complete-sign-in.ts';
 import { createExtendSession } from '../auth/session/extend-session.ts';
 import { createFrontchannelLogout } from '../auth/logout/frontchannel-logout.ts';
 import { createJwks } from '../auth/jwks.ts';
-import { createLoginCookies } from '../auth/login-cookies.ts';
+import { createLoginCookies } from '../auth/login/login-cookies.ts';
 import { createLoginParameters } from '../auth/login/login-parameters.ts';
 import { createLogin } from '../auth/login/login.ts';
 import { createLogout } from '../auth/logout/logout.ts';
@@ -24,6 +24,7 @@ import type { Config } from '../config/schema/schema.ts';
 import { stepUpLimitsOf } from '../config/step-up-limits.ts';
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
 import { createErrorPage } from '../http/problem/error-page.ts';
+import { createRejectionLogLimit } from '../http/access-log.ts';
 import { limitClients } from '../http/rate-limit/rate-limit.ts';
 import { inertHeaders, setting } from '../http/security-headers.ts';
 import type { Provider } from '../provider/provider.ts';
@@ -161,6 +162,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
         postLogoutReturnTo: login.postLogoutReturnTo,
       }),
       backchannelLogout: logoutTokens && [
+        createRejectionLogLimit(clock),
         limitLogouts,
         createBackchannelLogout({
           logoutTokens,

@@ -14,6 +14,7 @@ import { createSessionBoundResponses } from '../proxy/response/session-bound.ts'
 import { createRoutes, type Routes } from '../proxy/routes.ts';
 import { createTokenResolver } from '../proxy/token-resolver.ts';
 import { createBearerCallers } from '../proxy/tokens/bearer-callers.ts';
+import { identitySourceOf } from '../proxy/tokens/caller.ts';
 import { createRouteTokens, ownAudienceOf } from '../proxy/tokens/route-tokens.ts';
 import { createAuthorizations } from '../proxy/upstream/authorization.ts';
 import { createForwarder } from '../proxy/forwarding/forwarder.ts';
@@ -72,7 +73,10 @@ export function createRequestHandlers(
   const accessChecks: AccessChecks = (route) => accessOf.get(route);
   const identityOf = createIdentities(config, { keys: signingKeys, clock });
   const identityByRoute = new Map(routes.all.map((route) => [route, identityOf(route.config)]));
-  const identities: Identities = (route) => identityByRoute.get(route);
+  const identities: Identities = (route, caller) => {
+    const source = identitySourceOf(caller);
+    return source && identityByRoute.get(route)?.(source);
+  };
   const tokenResolver = createTokenResolver({
     sessions,
     refresher,

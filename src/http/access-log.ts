@@ -1,7 +1,8 @@
 import type { RequestHandler } from 'express';
+import { createLogLimit } from '../observability/log-limit.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { RequestContext } from './inbound/request-context.ts';
+import { requestContextOf, type RequestContext } from './inbound/request-context.ts';
 
 /** Counts and logs one finished request, and ends its span. The log line never contains a query string, a header or a body. */
 export type AccessLog = (method: string | undefined, status: number, context: RequestContext) => void;
@@ -11,17 +12,39 @@ export function createAccessLog(deps: { log: Logger; metrics: Metrics; clock: ()
   return (method = '', status, context) => {
     const durationMs = clock() - context.startedAtMs;
     metrics.request(context.route, method, status, durationMs / 1000, context.traceId);
-    const { requestId, traceId, route, target, clientAddress } = context;
-    log.info(
-      { requestId, traceId, method, path: target.path, route, status, durationMs, clientAddress },
-      'request',
-    );
+    const { requestId, traceId, route, target, clientAddress, rejectionLogLimit } = context;
+    const due = status < 400 || rejectionLogLimit === undefined ? {} : rejectionLogLimit.take();
+    if (due !== undefined) {
+      const request = {
+        requestId,
+        traceId,
+        method,
+        path: target.path,
+        route,
+        status,
+        durationMs,
+        clientAddress,
+      };
+      log.info({ ...request, ...due }, 'request');
+    }
     endSpan(method, status, context);
   };
 }
 
 /** nginx's status for a request whose client disconnected before the response started. */
 export const CLIENT_CLOSED_REQUEST = 499;
+
+/** The shortest time between two lines about rejected requests that have a limit, in milliseconds. */
+const REJECTION_INTERVAL_MS = 1_000;
+
+/** Limits the access-log lines about rejected requests to one per second. For requests that anybody can send in any number. */
+export function createRejectionLogLimit(clock: () => number): RequestHandler {
+  const limit = createLogLimit({ intervalMs: REJECTION_INTERVAL_MS, clock });
+  return function limitRejectionLog(_request, response, next) {
+    requestContextOf(response).rejectionLogLimit = limit;
+    next();
+  };
+}
 
 /** Ends the span of a request or an upgrade, if there is one and it has not ended yet. */
 export function endSpan(method: string, status: number, context: RequestContext): void {
@@ -41,7 +64,7 @@ export function createAccessLogMiddleware(
 ): RequestHandler {
   return function logRequest(request, response, next) {
     metrics.requestBegan();
-    response.once('close', () => {
+    response.on('close', () => {
       metrics.requestEnded();
       const { context } = response.locals;
       if (context === undefined) return;

@@ -1,5 +1,6 @@
 import type { SessionView } from '../sessions/session.ts';
 import type { Route } from './routes.ts';
+import type { Caller } from './tokens/caller.ts';
 
 /** The rules of a route; undefined for a route without any. */
 export type AccessChecks = (route: Route) => RouteAccess | undefined;
@@ -10,8 +11,8 @@ export type RouteAccess = {
   checkToken(claims: Readonly<Record<string, unknown>>): void;
 };
 
-/** How a route tells its upstream who calls; undefined for a route that does not. */
-export type Identities = (route: Route) => RouteIdentity | undefined;
-
-/** The header fields that tell who calls, as a flat list of names and values. */
-export type RouteIdentity = (session: SessionView) => Promise<readonly string[]>;
+/**
+ * The header fields that tell the upstream of a route who calls, as a flat list of names and values; undefined for a route that
+ * tells nothing, and for an anonymous caller.
+ */
+export type Identities = (route: Route, caller: Caller | undefined) => Promise<readonly string[]> | undefined;

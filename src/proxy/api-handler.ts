@@ -66,7 +66,7 @@ export function createApi(deps: {
         replayBytes: route.config.replayBody,
         idleMs: route.config.timeout.idle,
       });
-      const identity = caller?.session && (await identities(route)?.(caller.session));
+      const identity = await identities(route, caller);
       forwarding = forwarder.forward({ request, response, context, route, identity, body }, caller);
       await (caller?.session === undefined
         ? forwarding

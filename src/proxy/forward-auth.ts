@@ -41,7 +41,7 @@ export function createForwardAuth(deps: {
     const context = { ...requestContextOf(response), target, route: route.config.path };
     const caller = await tokenResolver.resolve(request, route, context);
     if (caller === undefined) return [];
-    const identity = caller.session && (await identities(route)?.(caller.session));
+    const identity = await identities(route, caller);
     return [...(identity ?? []), ...authorizationOf(request, route, caller)];
   };
 
@@ -49,7 +49,7 @@ export function createForwardAuth(deps: {
     // SECURITY: anybody else could choose the route, and with it the rules.
     if (!isFromTrustedProxy(request)) {
       throw new GatewayError('bad_request', {
-        detail: 'This endpoint answers proxies in trustProxy only; the address of this one is not in it.',
+        detail: 'This endpoint serves only proxies in trustProxy; the address of this one is not in it.',
       });
     }
     const { target, method } = readForwardedRequest(request);

@@ -3,7 +3,7 @@ import { hasDotSegment } from '../http/inbound/target.ts';
 
 /** Whether a reading of a path belongs to the route of the path as received. */
 type RouteChecks = {
-  /** For an upstream that decodes the path, and drops parameters and empty segments. */
+  /** For an upstream that decodes the path, drops parameters and empty segments, and splits off a query or fragment. */
   readonly plain: (reading: string) => boolean;
   /** For one that also folds Unicode, before or after it drops parameters. */
   readonly folded: (reading: string) => boolean;
@@ -34,10 +34,10 @@ export function everyReading(path: string, isOfRoute: RouteChecks): boolean {
   for (let round = 0; round < DECODINGS; round += 1) {
     const decoded = decode(plain);
     plain = simplify(decoded);
-    if (!isOfRoute.plain(plain)) return false;
+    if (!withPrefix(plain).every(isOfRoute.plain)) return false;
     if (folded.length > 0 || !isAscii(decoded)) {
       folded = foldAll([decoded, plain, ...folded.map(decode)]);
-      if (!folded.every(isOfRoute.folded)) return false;
+      if (!folded.flatMap(withPrefix).every(isOfRoute.folded)) return false;
     }
     if (!plain.includes('%') && !folded.some((reading) => reading.includes('%'))) break;
   }
@@ -56,6 +56,16 @@ function decode(path: string): string {
 
 function simplify(path: string): string {
   return path.replace(/;[^/]*/g, '').replace(/\/{2,}/g, '/');
+}
+
+/**
+ * A reading, and its part before a query or a fragment.
+ *
+ * SECURITY: an upstream that decodes a path before it splits a URL reads one there (CVE-2026-41059).
+ */
+function withPrefix(reading: string): string[] {
+  const end = reading.search(/[?#]/);
+  return end === -1 ? [reading] : [reading, reading.slice(0, end)];
 }
 
 function isAscii(bytes: string): boolean {

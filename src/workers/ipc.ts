@@ -60,6 +60,7 @@ export function isMessage(value: unknown): value is Message {
 /** The worker's side: exchanges snapshots with its peers, and provides its own once `provide` has been called. */
 export function createSnapshotClient(
   supervisor: Peer,
+  workerCount: number,
 ): PeerWorkers & { provide(snapshot: () => Promise<Snapshot>): void } {
   const requests = createPendingRequests<PeerSnapshots>();
   supervisor.onMessage((message) => {
@@ -67,10 +68,12 @@ export function createSnapshotClient(
     if (message.kind === 'ping') supervisor.send({ kind: 'pong' });
   });
   return {
-    collectSnapshots: (metrics) =>
-      requests.send(PEER_SNAPSHOTS_TIMEOUT_MS, (id) =>
+    async collectSnapshots(metrics, reader) {
+      const peers = await requests.send(PEER_SNAPSHOTS_TIMEOUT_MS[reader], (id) =>
         supervisor.send({ kind: 'collectSnapshots', id, metrics }),
-      ),
+      );
+      return peers ?? { snapshots: [], responding: 0, missing: workerCount - 1, hasCounts: false };
+    },
     provide(takeSnapshot) {
       supervisor.onMessage((message) => {
         if (message.kind !== 'getSnapshot') return;
@@ -120,7 +123,12 @@ export function createSnapshotBroker(deps: {
     );
     const responding = running.filter(({ snapshot }) => snapshot !== undefined).length;
     const missing = Math.max(0, workerCount() - 1 - responding);
-    return { snapshots: [...snapshots, { checks: [], metrics: past }], responding, missing };
+    return {
+      snapshots: [...snapshots, { checks: [], metrics: past }],
+      responding,
+      missing,
+      hasCounts: true,
+    };
   };
 
   return {

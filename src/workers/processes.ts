@@ -45,7 +45,11 @@ export function start(loaded: LoadedConfig, log: Logger, onReload: (config: Conf
     case 'all':
       return serviceOf(serve(config, log), never, onReload);
     case 'worker':
-      return serviceOf(startWorker(config, log, onReload), supervisorLoss(), onReload);
+      return serviceOf(
+        startWorker(config, log, { workerCount: workerCount(config.workers), onReload }),
+        supervisorLoss(),
+        onReload,
+      );
     case 'supervisor':
       return supervisorService(loaded, log, onReload);
   }

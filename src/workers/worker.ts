@@ -33,10 +33,10 @@ function readFiles({ file, initial, current }: ConfigFiles): Config {
 export async function startWorker(
   config: Config,
   log: Logger,
-  onReload: (config: Config) => void,
+  { workerCount, onReload }: { workerCount: number; onReload: (config: Config) => void },
 ): Promise<RunningServer> {
   const supervisor = createSupervisorPeer();
-  const snapshotClient = createSnapshotClient(supervisor);
+  const snapshotClient = createSnapshotClient(supervisor, workerCount);
   const workerLog = log.child({ worker: cluster.worker?.id });
   // Not at the top: the supervisor loads this module, too.
   const { startServer } = await import('../server.ts');

@@ -1,5 +1,8 @@
+import { once } from 'node:events';
+import { Agent, get, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type Program, runProgram, workersOf } from '../../testkit/processes/program.ts';
 import type { Behaviour } from '../../testkit/upstream/behaviours.ts';
 import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
@@ -149,18 +152,24 @@ describe('a gateway with several workers', () => {
     expect((await fetch(`${program.adminUrl}/readyz`)).status).toBe(200);
   });
 
+  /** What a scrape says; `calls` is undefined without counts. */
+  const scraped = (status: number | undefined, metrics: string) => {
+    const numberOf = (name: RegExp) => {
+      const [, number] = name.exec(metrics) ?? [];
+      return number === undefined ? undefined : Number(number);
+    };
+    return {
+      status,
+      calls: numberOf(/^coatcheck_http_requests_total\{route="\/api",method="GET",status="200"\} (\d+)$/m),
+      responding: numberOf(/^coatcheck_workers\{state="responding"\} (\d+)$/m),
+      missing: numberOf(/^coatcheck_workers\{state="missing"\} (\d+)$/m),
+    };
+  };
   /** Reads the metrics; undefined while the connection leads to a worker that does not respond. */
   const scrape = async () => {
     try {
       const response = await fetch(`${program.adminUrl}/metrics`, { signal: AbortSignal.timeout(3_000) });
-      if (!response.ok) return undefined;
-      const text = await response.text();
-      const numberOf = (name: RegExp) => Number(name.exec(text)?.[1]);
-      return {
-        calls: numberOf(/^coatcheck_http_requests_total\{route="\/api",method="GET",status="200"\} (\d+)$/m),
-        responding: numberOf(/^coatcheck_workers\{state="responding"\} (\d+)$/m),
-        missing: numberOf(/^coatcheck_workers\{state="missing"\} (\d+)$/m),
-      };
+      return scraped(response.status, await response.text());
     } catch {
       return undefined;
     }
@@ -175,7 +184,7 @@ describe('a gateway with several workers', () => {
       const alice = await fixture.signedIn(program);
       const calls = 10 * WORKERS;
       for (const browser of browsersOf(alice, calls)) await browser.fetch('/api/one');
-      await expect.poll(scrape).toEqual({ calls, responding: WORKERS, missing: 0 });
+      await expect.poll(scrape).toEqual({ status: 200, calls, responding: WORKERS, missing: 0 });
 
       const [victim] = await workersOf(program);
       if (victim === undefined) throw new Error('the program has no worker');
@@ -184,24 +193,52 @@ describe('a gateway with several workers', () => {
       await expect
         .poll(
           async () => {
-            const scraped = await scrape();
-            if (scraped !== undefined) seen.push(scraped);
+            const last = await scrape();
+            if (last !== undefined) seen.push(last);
             const workers = await workersOf(program);
-            return workers.length === WORKERS && !workers.includes(victim) && scraped?.responding === WORKERS;
+            return workers.length === WORKERS && !workers.includes(victim) && last?.responding === WORKERS;
           },
           { timeout: 60_000 },
         )
         .toBe(true);
-      expect(new Set(seen.map((scraped) => scraped.calls))).toEqual(new Set([calls]));
+      expect(new Set(seen.map(({ status }) => status))).toEqual(new Set([200]));
+      expect(new Set(seen.map((each) => each.calls))).toEqual(new Set([calls]));
       expect(program.stdout()).toContain(message);
       const wasMissing = seen.some(({ missing }) => missing === 1);
       expect(wasMissing || signal === 'SIGKILL').toBe(true);
-      expect(seen.at(-1)).toEqual({ calls, responding: WORKERS, missing: 0 });
+      expect(seen.at(-1)).toEqual({ status: 200, calls, responding: WORKERS, missing: 0 });
       for (const browser of browsersOf(alice, WORKERS))
         expect((await browser.fetch('/api/two')).status).toBe(200);
       await expect.poll(async () => (await scrape())?.calls).toBe(calls + WORKERS);
     },
   );
+
+  it('responds to a scrape while its supervisor hangs, without counts, and names the other workers as missing', async () => {
+    const alice = await fixture.signedIn(program);
+    expect((await alice.fetch('/api/one')).status).toBe(200);
+    // The supervisor accepts connections, so the scraper has one already.
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    onTestFinished(() => agent.destroy());
+    const scrapeAgain = async () => {
+      const request = get(`${program.adminUrl}/metrics`, { agent, signal: AbortSignal.timeout(10_000) });
+      const [response]: IncomingMessage[] = await once(request, 'response');
+      if (response === undefined) throw new Error('the request has no response');
+      return scraped(response.statusCode, await text(response));
+    };
+    const scrapeWithoutSupervisor = async () => {
+      await scrapeAgain();
+      program.signal('SIGSTOP');
+      try {
+        return await scrapeAgain();
+      } finally {
+        program.signal('SIGCONT');
+      }
+    };
+    const lacking = { status: 200, calls: undefined, responding: 1, missing: WORKERS - 1 };
+    await expect.poll(scrapeWithoutSupervisor, { timeout: 60_000 }).toEqual(lacking);
+    const complete = { status: 200, calls: 1, responding: WORKERS, missing: 0 };
+    await expect.poll(scrapeAgain, PATIENCE).toEqual(complete);
+  });
 
   it('names the missing worker while its replacement hangs at its start, and replaces that one too', async () => {
     // The first replacement blocks its event loop before it has loaded the program.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { beforeAll, describe, it } from 'vitest';
-import { createLoginCookies } from '../../src/auth/login-cookies.ts';
+import { createLoginCookies } from '../../src/auth/login/login-cookies.ts';
 import { createKeyRing } from '../../src/crypto/key-ring.ts';
 import { createSealedCookies, type SealedCookies } from '../../src/crypto/sealed-cookie.ts';
 import { createMemoryStore } from '../../src/sessions/store/memory-store.ts';

@@ -15,6 +15,7 @@ beforeAll(async () => {
   fixture = await openFixture({
     routes: [
       { path: '/api/public', auth: 'none' },
+      { path: '/api/public/private' },
       { path: '/stripped', stripPrefix: true },
       { path: '/admin', upstream: admin.url },
       { path: '/socket', websocket: true, stripPrefix: true },
@@ -117,8 +118,15 @@ describe('a route that needs a session', () => {
     '/api%23/public',
     '/api/secret%2523/public',
     '#/api/public',
+    '/api/public/private#/one',
+    '/api/public/private%23/one',
+    '/api/public/private%2523one',
+    '/api/public/private%3Fone',
+    '/api/public/Private.%23/one',
+    '/api/public/private%EF%BC%83one',
+    '/api/public/private%EF%BC%9Fone',
   ])(
-    'rejects a path whose fragment contains a public path: %s (CVE-2026-41059 / GHSA-pxq7-h93f-9jrg, oauth2-proxy; standards: F14)',
+    'rejects a path that is public only with its fragment: %s (CVE-2026-41059 / GHSA-pxq7-h93f-9jrg, oauth2-proxy; standards: F14)',
     async (target) => {
       expect([400, 401, 404]).toContain(await anonymously(target));
       expect(fixture.upstream.requests).toEqual([]);

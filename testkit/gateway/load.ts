@@ -23,8 +23,8 @@ export function startLoad(cluster: ClusterOnStore, visitors: readonly Visitor[])
   const callAgainAndAgain = async (visitor: Visitor, at: number) => {
     // Spread the starts.
     await sleep((PAUSE_MS * at) / visitors.length);
-    for (let turn = at; goesOn; turn += 1) {
-      const member = cluster.member(turn % cluster.members.length);
+    for (let call = at; goesOn; call += 1) {
+      const member = cluster.member(call % cluster.members.length);
       const response = await visitor.call(member);
       responses.push({ ...response, visitor, member });
       if (response.code === 'session_expired') return;

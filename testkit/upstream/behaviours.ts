@@ -44,10 +44,10 @@ export function requireToken(isValid: (token: string) => boolean, next: Behaviou
 
 /** Uses the behaviours one after the other, one per request, and then repeats the last one. */
 export function inSequence(...behaviours: [Behaviour, ...Behaviour[]]): Behaviour {
-  let turn = 0;
+  let served = 0;
   return (request, response, record) => {
-    const behaviour = behaviours[Math.min(turn, behaviours.length - 1)] ?? echo;
-    turn += 1;
+    const behaviour = behaviours[Math.min(served, behaviours.length - 1)] ?? echo;
+    served += 1;
     return behaviour(request, response, record);
   };
 }

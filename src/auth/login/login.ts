@@ -8,7 +8,7 @@ import { loginRefused, stepUpExpired, stepUpUnmet } from '../../provider/login-f
 import type { RedirectLogin } from '../../provider/provider.ts';
 import type { Sessions } from '../../sessions/service.ts';
 import { continuedUrl, isContinued } from './continuation.ts';
-import type { LoginCookies } from '../login-cookies.ts';
+import type { LoginCookies } from './login-cookies.ts';
 import type { LoginParameters } from './login-parameters.ts';
 import type { SignOutMarker } from '../logout/sign-out-marker.ts';
 import type { ReturnTo } from '../return-to.ts';

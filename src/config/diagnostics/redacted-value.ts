@@ -6,8 +6,8 @@ export type Redaction = {
   readonly secretPaths: readonly (readonly string[])[];
   /** Texts that may be secrets wherever they occur, such as every result of an interpolation. */
   readonly hidden: ReadonlySet<string>;
-  /** The words among which the schema lets users choose. */
-  readonly words: ReadonlySet<string>;
+  /** The values of the enums in the schema. */
+  readonly enumValues: ReadonlySet<string>;
 };
 
 /** Describes the value at a path of the configuration without showing a secret, not even a misplaced one. */
@@ -30,9 +30,9 @@ export function describeRedacted(path: KeyPath, value: unknown, redaction: Redac
 const QUANTITY = /^-?\d{1,5}(?:\.\d{1,2})?(?:ms|[smhd]|[kmg]?b|%)?$/i;
 
 /** True for a text that no one uses as a secret, at a path where no secret belongs. */
-function mayBeShown(path: KeyPath, text: string, { secretPaths, hidden, words }: Redaction): boolean {
+function mayBeShown(path: KeyPath, text: string, { secretPaths, hidden, enumValues }: Redaction): boolean {
   // SECURITY: a secret can be written at any key by mistake, so that only the form of the text tells.
-  const isHarmless = words.has(text) || /^(?:true|false)$/.test(text) || QUANTITY.test(text);
+  const isHarmless = enumValues.has(text) || /^(?:true|false)$/.test(text) || QUANTITY.test(text);
   return isHarmless && !mayBeSecret(path, secretPaths) && !hidden.has(text);
 }
 

@@ -41,7 +41,7 @@ export type ProviderSchema = z.ZodType<
 >;
 
 /** One of `keys`. */
-export type NamedSigningKey = SigningKey & {
+export type ConfiguredSigningKey = SigningKey & {
   /** Its place in the configuration, such as `keys[0]`. */
   readonly path: string;
 };
@@ -49,7 +49,7 @@ export type NamedSigningKey = SigningKey & {
 /** The keys of the configuration outside of `provider` that its rules need. */
 export type OtherKeys = {
   /** The first of `keys` that signs; undefined without one, `invalid` when `keys` is not valid. */
-  readonly signingKey: NamedSigningKey | 'invalid' | undefined;
+  readonly signingKey: ConfiguredSigningKey | 'invalid' | undefined;
 };
 
 /** The part of a provider kind that the configuration needs. The kinds are in a higher layer, so they are passed in. */

@@ -5,7 +5,7 @@ import { formatListenAddress } from '../values/address.ts';
 import { foldPath, isUnder } from '../values/path.ts';
 import { isInsecure } from '../values/url.ts';
 import type { DeclaredKey } from './declaration/declared-keys.ts';
-import type { NamedSigningKey, ProviderSectionKind } from './provider-section.ts';
+import type { ConfiguredSigningKey, ProviderSectionKind } from './provider-section.ts';
 import { routeAccessRules } from './access/rules.ts';
 import { redisAccessRules } from './redis-rules.ts';
 import type { Config } from './sections.ts';
@@ -84,7 +84,7 @@ function* providerRules({ provider, keys }: Config, { isValid, kind }: RuleConte
   for (const { path, message } of issues) yield { path: ['provider', ...path], message };
 }
 
-function firstSigningKey(keys: Config['keys']): NamedSigningKey | undefined {
+function firstSigningKey(keys: Config['keys']): ConfiguredSigningKey | undefined {
   const index = keys.findIndex(({ use }) => use === 'sig');
   const found = keys[index];
   if (found === undefined) return undefined;

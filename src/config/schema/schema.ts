@@ -14,8 +14,8 @@ export type ConfigSchema = {
   readonly keys: readonly DeclaredKey[];
   /** The paths of values that no message may show; `*` stands for any index. */
   readonly secretPaths: readonly DeclaredKey['path'][];
-  /** The words among which keys let users choose. */
-  readonly words: ReadonlySet<string>;
+  /** The values of the enums in the schema. */
+  readonly enumValues: ReadonlySet<string>;
 };
 
 /**
@@ -38,10 +38,10 @@ export function createConfigSchema(kinds: ProviderSectionKinds): ConfigSchema {
   const secretPaths = keys
     .filter((key) => key.schema['secret'] === true || key.schema['misplacedSecret'] === true)
     .map(({ path }) => path);
-  const words = new Set(
-    keys.flatMap((key) => (key.schema.enum ?? []).filter((word) => typeof word === 'string')),
+  const enumValues = new Set(
+    keys.flatMap((key) => (key.schema.enum ?? []).filter((value) => typeof value === 'string')),
   );
-  return { schema, keys, secretPaths, words };
+  return { schema, keys, secretPaths, enumValues };
 }
 
 /** One API and how its requests are forwarded. */

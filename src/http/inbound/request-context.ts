@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { AuditedRequest } from '../../observability/audit.ts';
+import type { LogLimit } from '../../observability/log-limit.ts';
 import type { RequestTrace } from '../../observability/tracing/tracing.ts';
 import type { Target } from './target.ts';
 
@@ -18,6 +19,8 @@ export type RequestContext = {
   /** Set while the request is traced and its trace is exported. */
   traceId?: string;
   failureReturnTo?: FailureReturnTo | undefined;
+  /** Decides whether the access log has a line about this request if the gateway rejects it. Without one, it always has. */
+  rejectionLogLimit?: LogLimit | undefined;
   /** The issuer of the access token that the caller brought. */
   tokenIssuer?: string | undefined;
 };

@@ -4,7 +4,7 @@ import type { RequestContext } from '../inbound/request-context.ts';
 import { inertHeaders } from '../security-headers.ts';
 import { authErrorOf, withAuthError } from './auth-error.ts';
 import { createErrorPage } from './error-page.ts';
-import { pageWordsOf, type PageLink } from './page-words.ts';
+import { pageTextOf, type PageLink } from './page-text.ts';
 import type { Problem, Problems } from './problem.ts';
 
 /** Builds the response to an error of a navigation: people read it. */
@@ -52,7 +52,7 @@ export function createNavigationErrors(deps: {
       return { status: 303, headers: { ...redirectHeaders, 'x-request-id': requestId, location }, body: '' };
     }
     const { status, headers } = problems(error, requestId);
-    const { title, detail, link } = pageWordsOf(error);
+    const { title, detail, link } = pageTextOf(error);
     const { headers: pageHeaders, body } = page({
       title,
       detail,

@@ -12,11 +12,12 @@ export type Connections = {
   drain(): void;
   /** Aborts the responses that have started and not finished; returns their number. */
   abortResponses(): number;
-  /** Whether a connection has an unfinished response. */
-  hasPending(socket: Socket): boolean;
-  /** Whether the next response on a connection has begun. */
-  hasStarted(socket: Socket): boolean;
+  /** The request that a client would take the next bytes on its connection for a response to. */
+  nextResponse(socket: Socket): NextResponse;
 };
+
+/** The request that is being received, of which the gateway knows nothing or the head, or another one. */
+export type NextResponse = 'of_new_request' | 'of_begun_request' | 'of_other_request';
 
 /**
  * How long a new connection has for its first request, in milliseconds. Its client, such as a load balancer that connects for
@@ -44,6 +45,8 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
   const fresh = new Set<Socket>();
   const upgraded = new Set<Socket>();
   const stalled = new Set<Socket>();
+  /** The requests whose response came before their end. */
+  const lingering = new WeakMap<Socket, IncomingMessage>();
   let draining = false;
 
   const trackResponse = (request: IncomingMessage, response: ServerResponse) => {
@@ -51,12 +54,15 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
     fresh.delete(socket);
     if (draining) response.setHeader('Connection', 'close');
     pendingResponses.get(socket)?.push(response);
-    response.once('close', () => {
+    response.on('close', () => {
       const pending = pendingResponses.get(socket);
       pending?.splice(pending.indexOf(response), 1);
       if (draining && pending?.length === 0) socket.destroySoon();
       // SECURITY: nothing else limits how long a client may keep sending a body that nobody reads.
-      if (isSending(request)) linger(request);
+      if (!isSending(request)) return;
+      lingering.set(socket, request);
+      request.once('close', () => lingering.delete(socket));
+      linger(request);
     });
   };
 
@@ -113,7 +119,12 @@ export function createConnections(server: Server, stallMs = STALL_MS): Connectio
       return started.length;
     },
 
-    hasPending: (socket) => (pendingResponses.get(socket)?.length ?? 0) > 0,
-    hasStarted: (socket) => pendingResponses.get(socket)?.[0]?.headersSent === true,
+    nextResponse(socket) {
+      const [next, another] = pendingResponses.get(socket) ?? [];
+      if (next === undefined)
+        return lingering.get(socket)?.complete === false ? 'of_other_request' : 'of_new_request';
+      const isBegun = another === undefined && !next.req.complete && !next.headersSent;
+      return isBegun ? 'of_begun_request' : 'of_other_request';
+    },
   };
 }

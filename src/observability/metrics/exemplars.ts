@@ -24,7 +24,7 @@ export type MetricWithValues = MetricObject & { readonly values?: readonly Metri
  * exemplar, so they are kept here and added to its snapshot.
  */
 export type Exemplars = {
-  note(route: string, seconds: number, traceId: string): void;
+  record(route: string, seconds: number, traceId: string): void;
   /** The metrics, with the exemplars in the histogram of this name. */
   addTo(metrics: readonly MetricObject[]): MetricWithValues[];
 };
@@ -32,7 +32,7 @@ export type Exemplars = {
 export function createExemplars(name: string, buckets: readonly number[]): Exemplars {
   const byRoute = new Map<string, Map<string, Exemplar>>();
   return {
-    note(route, value, traceId) {
+    record(route, value, traceId) {
       const bound = buckets.find((upper) => value <= upper) ?? '+Inf';
       const byBucket = byRoute.get(route) ?? new Map<string, Exemplar>();
       byRoute.set(

@@ -10,18 +10,23 @@ import { createIssuerKeys, type IssuerKeys } from './issuer-keys.ts';
  * tokens with unknown keys, of which this is one.
  */
 export type AccessTokenVerdict =
-  | { readonly kind: 'valid'; readonly claims: JWTPayload; readonly expiresAtMs: number }
+  | {
+      readonly kind: 'valid';
+      /** A hash of the token, which gives no access. */
+      readonly id: string;
+      readonly claims: JWTPayload;
+      readonly expiresAtMs: number;
+    }
   | { readonly kind: 'invalid'; readonly cause: unknown }
   | { readonly kind: 'unavailable'; readonly mayBeForged: boolean; readonly cause: unknown };
 
 /** Verifies access tokens that callers bring themselves: JWTs with the profile of RFC 9068. */
 export type AccessTokenVerifier = {
-  /** `issuers` and `audience` are those of the route. */
-  verify(
-    token: string,
-    accepted: { readonly issuers: readonly string[]; readonly audience: string },
-  ): Promise<AccessTokenVerdict>;
+  verify(token: string, accepted: Accepted): Promise<AccessTokenVerdict>;
 };
+
+/** The keys of a route's `bearer`. */
+type Accepted = { readonly issuers: readonly string[]; readonly audience: string };
 
 /** How far the clock of an issuer may be off, in seconds. */
 const CLOCK_TOLERANCE_SECONDS = 30;
@@ -64,7 +69,7 @@ export function createAccessTokenVerifier(deps: {
     isExpired: ({ untilMs }) => untilMs <= clock(),
   });
 
-  const verifySignature: AccessTokenVerifier['verify'] = async (token, { issuers, audience }) => {
+  const verifySignature = async (token: string, { issuers, audience }: Accepted) => {
     // Read before it is verified, to find the keys. Only configured issuers have any.
     const { iss } = decodeJwt(token);
     if (iss === undefined || !issuers.includes(iss)) throw new errors.JWTInvalid('unexpected "iss"');
@@ -79,27 +84,25 @@ export function createAccessTokenVerifier(deps: {
       currentDate: new Date(clock()),
     });
     checkKind(header.typ, claims);
-    return { kind: 'valid', claims, expiresAtMs: (claims.exp ?? 0) * 1000 };
+    return { claims, expiresAtMs: (claims.exp ?? 0) * 1000 };
   };
 
   return {
     async verify(token, accepted) {
       // One token may be valid on one route and not on another.
-      const name = hashIdentifier('bearer', JSON.stringify([token, accepted.audience, accepted.issuers]));
-      const known = remembered.get(name);
-      if (known !== undefined) return { kind: 'valid', claims: known.claims, expiresAtMs: known.expiresAtMs };
+      const id = hashIdentifier('bearer', JSON.stringify([token, accepted.audience, accepted.issuers]));
+      const known = remembered.get(id);
+      if (known !== undefined)
+        return { kind: 'valid', id, claims: known.claims, expiresAtMs: known.expiresAtMs };
       try {
-        const verdict = await verifySignature(token, accepted);
-        if (verdict.kind === 'valid') {
-          const { claims, expiresAtMs } = verdict;
-          remembered.set(name, {
-            claims,
-            expiresAtMs,
-            bytes: token.length,
-            untilMs: Math.min(clock() + REMEMBERED_MS, expiresAtMs),
-          });
-        }
-        return verdict;
+        const { claims, expiresAtMs } = await verifySignature(token, accepted);
+        remembered.set(id, {
+          claims,
+          expiresAtMs,
+          bytes: token.length,
+          untilMs: Math.min(clock() + REMEMBERED_MS, expiresAtMs),
+        });
+        return { kind: 'valid', id, claims, expiresAtMs };
       } catch (cause) {
         if (!(cause instanceof KeySetError)) return { kind: 'invalid', cause };
         return { kind: 'unavailable', mayBeForged: cause.reason === 'throttled', cause };

@@ -106,7 +106,7 @@ export function createCredentialsProvider(deps: ProviderDeps<CredentialsProvider
       // An HTML page comes from a proxy in front of the API, which does not know the token.
       if (config.rejectionStatuses.includes(status) && !isHtml(response)) return { kind: 'rejected', cause };
       if (!response.ok) {
-        // An answer of the API itself concerns this user only; it does not say that the refresh token is over.
+        // A response of the API itself concerns this user only; it does not say that the refresh token is over.
         const error = isHtml(response) ? `unexpected status ${status}` : `status ${status}`;
         return { kind: 'misconfigured', error, cause };
       }

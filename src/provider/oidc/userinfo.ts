@@ -3,6 +3,7 @@ import type { DpopKey } from '../../dpop/key.ts';
 import { GatewayError } from '../../errors.ts';
 import type { Logger } from '../../observability/log.ts';
 import { parseJson } from '../http/json-value.ts';
+import { isReplacedByReference } from '../claim-references.ts';
 import { requestUserinfo } from '../http/userinfo-request.ts';
 import { loginRefused, providerUnavailable } from '../login-failure.ts';
 import { isBusy } from '../refusal.ts';
@@ -79,8 +80,7 @@ export function createUserinfo(deps: {
     if (claims === undefined) return undefined;
     // SECURITY: the access token of another user must not bring their claims into this session (section 5.3.2).
     if (claims['sub'] !== idToken.sub) throw loginRefused('the userinfo response names a different user');
-    return Object.fromEntries(
-      lacking.filter((name) => Object.hasOwn(claims, name)).map((name) => [name, claims[name]]),
-    );
+    const isUsable = (name: string) => Object.hasOwn(claims, name) && !isReplacedByReference(claims, name);
+    return Object.fromEntries(lacking.filter(isUsable).map((name) => [name, claims[name]]));
   };
 }

@@ -139,13 +139,12 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     }
     return refreshing.then(async (refreshed) => {
       if (refreshed !== undefined) {
-        const { route } = admitted;
+        const { route, identity } = admitted;
         const { session } = refreshed.caller;
-        replay.set(refreshed);
+        replay.set({ ...refreshed, identity });
         if (session !== undefined) {
           accessChecks(route)?.check(session);
-          const identity = await identities(route)?.(session);
-          if (identity !== undefined) replay.set({ ...refreshed, identity });
+          replay.set({ ...refreshed, identity: await identities(route, refreshed.caller) });
         }
         return 'discard';
       }

@@ -105,7 +105,7 @@ export function createSender(deps: SenderDeps): Send {
     return others.length === 0 ? callServer(first, attempt) : callAnyServer(attempt, new Set(), preferred);
   }
 
-  /** Calls one server, and another one when it cannot be connected to: nothing of the request has reached it then. */
+  /** Calls one server, and another one when it accepts no connection: nothing of the request has reached it then. */
   async function callAnyServer(
     attempt: Attempt,
     tried: Set<UpstreamServer>,

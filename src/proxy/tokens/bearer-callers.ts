@@ -56,7 +56,7 @@ export function createBearerCallers(deps: {
           : await verifier.verify(token, { issuers, audience });
       switch (verdict.kind) {
         case 'valid': {
-          const { claims, expiresAtMs } = verdict;
+          const { id, claims, expiresAtMs } = verdict;
           context.tokenIssuer = claims.iss;
           return {
             kind: 'bearer',
@@ -64,6 +64,7 @@ export function createBearerCallers(deps: {
             accessToken: token,
             renewal: undefined,
             name: hashIdentifier('bearer-caller', JSON.stringify([claims.iss, claims.sub])),
+            identity: { key: id, version: 0, data: { claims } },
             expiresAtMs,
             claims,
           };

@@ -3,6 +3,11 @@ import type { StepUpRequirement } from '../../errors.ts';
 import type { Credential } from '../../refresh/credential.ts';
 import type { SessionView } from '../../sessions/session.ts';
 
+/** Whose claims identity fields have. The claims change only with `key` or `version`. */
+export type IdentitySource = Pick<SessionView, 'key' | 'version'> & {
+  readonly data: Pick<SessionView['data'], 'claims' | 'userinfo'>;
+};
+
 /** What one request is sent with: the session's own access token, or what its route has instead. */
 export type Caller = Credential | RouteCredential;
 
@@ -23,6 +28,8 @@ export type RouteCredential = {
   readonly renewal: TokenRenewal | undefined;
   /** Names a caller that brought a token of its own, for limits. */
   readonly name?: string | undefined;
+  /** The claims of a token that the caller brought, for identity fields. */
+  readonly identity?: IdentitySource | undefined;
   /** When a token that the caller brought expires, in milliseconds since the epoch. */
   readonly expiresAtMs?: number | undefined;
   /** The key that the token is bound to; undefined for a bearer token. */
@@ -43,6 +50,12 @@ export type TokenRenewal = {
 export function limitName(caller: Caller | undefined): string | undefined {
   if (caller === undefined) return undefined;
   return caller.session?.key ?? (isOfRoute(caller) ? caller.name : undefined);
+}
+
+/** The session of a caller, or the claims of its own token; undefined for an anonymous caller. */
+export function identitySourceOf(caller: Caller | undefined): IdentitySource | undefined {
+  if (caller === undefined) return undefined;
+  return caller.session ?? (isOfRoute(caller) ? caller.identity : undefined);
 }
 
 /** True for a request with what its route has instead of the session's own token. */

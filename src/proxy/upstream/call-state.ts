@@ -2,10 +2,10 @@
  * The states of one call to an upstream:
  *
  * ```text
- * queued ──▶ sent ──▶ started ──▶ held ──▶ passing ──▶ over
- *              │         │          └────▶ discarding ──▶ over
+ * queued ──▶ sent ──▶ started ──▶ held ──▶ passing ──▶ settled
+ *              │         │          └────▶ discarding ──▶ settled
  *              │         └───────────────▶ passing
- *              └─ from every state: over
+ *              └─ from every state: settled
  * ```
  *
  * - `queued`: waits for a connection slot;
@@ -14,18 +14,18 @@
  * - `held`: the response head is whole, and not yet decided on;
  * - `passing`: the browser gets the response;
  * - `discarding`: the response is read and dropped, because the request is sent again;
- * - `over`: the caller has the result. The connection may still be busy.
+ * - `settled`: the caller has the result. The connection may still be busy.
  */
-export type CallState = 'queued' | 'sent' | 'started' | 'held' | 'passing' | 'discarding' | 'over';
+export type CallState = 'queued' | 'sent' | 'started' | 'held' | 'passing' | 'discarding' | 'settled';
 
 const successors: Readonly<Record<CallState, readonly CallState[]>> = {
-  queued: ['sent', 'over'],
-  sent: ['started', 'over'],
-  started: ['held', 'passing', 'over'],
-  held: ['passing', 'discarding', 'over'],
-  passing: ['over'],
-  discarding: ['over'],
-  over: [],
+  queued: ['sent', 'settled'],
+  sent: ['started', 'settled'],
+  started: ['held', 'passing', 'settled'],
+  held: ['passing', 'discarding', 'settled'],
+  passing: ['settled'],
+  discarding: ['settled'],
+  settled: [],
 };
 
 /** The state of a call, which moves forward only. */

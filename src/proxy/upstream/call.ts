@@ -76,14 +76,14 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
       resolve(result);
     };
     const abandon = () => {
-      if (response.writableFinished || !states.move('over')) return;
+      if (response.writableFinished || !states.move('settled')) return;
       slots.forgo(send);
       settle('abandoned');
       controller?.abort(new Error('the client has disconnected'));
     };
     /** Fails the call in any state: no response stays open, and the connection is not reused. */
     const fail = (error: unknown) => {
-      if (states.current() === 'discarding' || !states.move('over')) return;
+      if (states.current() === 'discarding' || !states.move('settled')) return;
       response.off('close', abandon);
       if (response.headersSent) response.destroy();
       reject(error);
@@ -98,7 +98,7 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
     };
     const end = (trailers: IncomingHttpHeaders) => {
       writer.end(trailers);
-      states.move('over');
+      states.move('settled');
       settle('passed');
     };
 
@@ -184,7 +184,7 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
       }
     };
 
-    response.once('close', abandon);
+    response.on('close', abandon);
     if (slots.take(send, fail)) writeBatch.add(send);
   });
 }

@@ -20,11 +20,11 @@ type Writes = (chunk: string | Uint8Array, encoding?: BufferEncoding) => boolean
 export function refuseOtherVersions(socket: Socket): void {
   const read = socket.read.bind(socket);
   const write: Writes = socket.write.bind(socket);
-  let starts = createStartReader();
+  const starts = createStartReader();
 
   const writeAndExpect: Writes = (chunk, encoding) => {
     // undici writes text for a request head and for the size of a chunk, which follows a CR; bodies are bytes.
-    if (typeof chunk === 'string' && chunk.charCodeAt(0) !== CR) starts = createStartReader();
+    if (typeof chunk === 'string' && chunk.charCodeAt(0) !== CR) starts.reset();
     return write(chunk, encoding);
   };
   Object.assign(socket, { write: writeAndExpect });
@@ -41,8 +41,11 @@ export function refuseOtherVersions(socket: Socket): void {
 /** The next part of a response that matters. */
 type Expected = 'start' | 'end of head' | 'nothing';
 
-/** Reads the starts of the responses to one request. `read` returns the start that claims another version. */
-function createStartReader(): { read(chunk: Buffer): string | undefined } {
+/**
+ * Reads the starts of the responses to one request. `read` returns the start that claims another version; `reset` begins with the
+ * next request.
+ */
+function createStartReader(): { read(chunk: Buffer): string | undefined; reset(): void } {
   let expects: Expected = 'start';
   /** What has come of the start, or the last characters of the head of an informational response. */
   let seen = '';
@@ -72,6 +75,7 @@ function createStartReader(): { read(chunk: Buffer): string | undefined } {
   };
 
   return {
+    reset: () => void ([expects, seen] = ['start', '']),
     read(chunk) {
       if (isDone()) return undefined;
       if (expects === 'start' && seen === '' && isFinal(chunk)) {

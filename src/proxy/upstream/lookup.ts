@@ -3,7 +3,7 @@ import type { LookupFunction } from 'node:net';
 
 /**
  * Resolves host names so that all addresses of one are used: each connection begins with another one of the preferred family.
- * When that address cannot be connected to, Node.js tries the others.
+ * When that address accepts no connection, Node.js tries the others.
  */
 export function createRotatingLookup(lookup: LookupFunction = dns.lookup): LookupFunction {
   let start = 0;

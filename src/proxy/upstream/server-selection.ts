@@ -8,17 +8,17 @@ export type ServerSelection = {
   next(tried?: ReadonlySet<UpstreamServer>): UpstreamServer | undefined;
   /** A connection to the server failed: it gets no requests for a while. */
   failed(server: UpstreamServer): void;
-  /** The server was connected to. */
+  /** A connection to the server succeeded. */
   reached(server: UpstreamServer): void;
 };
 
 /** The selection of each route: requests and upgrades share it. */
 export type RouteServers = (route: Route) => ServerSelection;
 
-/** How long a server that cannot be connected to gets no requests; longer each time, in milliseconds. */
+/** How long a server that accepts no connection gets no requests; longer each time, in milliseconds. */
 const PAUSES = { firstMs: 1_000, longestMs: 30_000 };
 
-/** A server that could not be connected to. */
+/** A server that accepted no connection. */
 type Outage = { failures: number; untilMs: number };
 
 export function createRouteServers(
@@ -33,7 +33,7 @@ export function createRouteServers(
 }
 
 /**
- * Takes the servers in turns and leaves out those that could not be connected to. After its pause, such a server gets one
+ * Takes the servers one after the other and leaves out those that accepted no connection. After its pause, such a server gets one
  * request as a trial. When all are left out, the one whose pause ends first is tried.
  */
 export function createServerSelection(
@@ -41,15 +41,15 @@ export function createServerSelection(
   { clock, log, route }: { clock: () => number; log: Logger; route: string },
 ): ServerSelection {
   const outages = new Map<UpstreamServer, Outage>();
-  let turn = 0;
+  let current = 0;
 
   const pauseMs = (failures: number) => unjitteredBackoffMs(failures, PAUSES);
   const untilMs = (server: UpstreamServer) => outages.get(server)?.untilMs ?? 0;
 
   return {
     next(tried) {
-      turn = (turn + 1) % servers.length;
-      const candidates = [...servers.slice(turn), ...servers.slice(0, turn)].filter(
+      current = (current + 1) % servers.length;
+      const candidates = [...servers.slice(current), ...servers.slice(0, current)].filter(
         (server) => tried?.has(server) !== true,
       );
       const nowMs = clock();
@@ -71,7 +71,7 @@ export function createServerSelection(
     },
     reached(server) {
       if (!outages.delete(server)) return;
-      log.info({ route, upstream: server.origin }, 'an upstream server can be connected to again');
+      log.info({ route, upstream: server.origin }, 'an upstream server accepts connections again');
     },
   };
 }

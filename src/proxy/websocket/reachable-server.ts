@@ -2,7 +2,7 @@ import type { Route, UpstreamServer } from '../routes.ts';
 import type { ServerSelection } from '../upstream/server-selection.ts';
 import type { UpgradeCall, UpgradeResponse } from './upstream-upgrade.ts';
 
-/** Requests an upgrade from one server of a route, and from another one when it cannot be connected to. */
+/** Requests an upgrade from one server of a route, and from another one when it accepts no connection. */
 export function callReachableServer(
   { servers }: Route,
   selection: ServerSelection,

@@ -129,7 +129,7 @@ export function createUpgrades(deps: UpgradeDeps): Upgrades {
       // A page cannot add `Authorization` to an upgrade.
       if (!bringsToken(route, request)) originPolicy.checkUpgrade(request);
       const caller = await whileWaiting(socket, () => tokenResolver.resolve(request, route, context));
-      const identity = caller?.session && (await identities(route)?.(caller.session));
+      const identity = await identities(route, caller);
       if (socket.destroyed) return true;
 
       if (!(await whileWaiting(socket, () => takeSlot(slots(route), socket)))) return true;

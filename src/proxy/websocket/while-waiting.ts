@@ -7,7 +7,7 @@ const MAX_EARLY_BYTES = 65_536;
  * Waits for something before an upgrade has its response, and destroys the browser's socket at once when the browser leaves or
  * sends too much meanwhile. What else it sends stays to be read.
  *
- * SECURITY: an unread socket reports no end. Its upgrade would hold its place, and the upstream's connection, until a timeout.
+ * SECURITY: an unread socket reports no end. Its upgrade would hold its slot, and the upstream's connection, until a timeout.
  */
 export async function whileWaiting<T>(socket: Socket, waitFor: () => Promise<T>): Promise<T> {
   const received: Buffer[] = [];

@@ -1,3 +1,5 @@
+import { CLAIM_NAMES } from '../../provider/claim-references.ts';
+
 type Claims = Readonly<Record<string, unknown>>;
 
 /** The claims of the ID token, and those that only userinfo had. */
@@ -13,9 +15,6 @@ export type ClaimSelection = {
   /** Adds names. Returns true when some of them are new. */
   include(names: Iterable<string>): boolean;
 };
-
-/** The member that lists the claims which a provider has replaced by a reference (OpenID Connect Core, section 5.6.2). */
-export const CLAIM_NAMES = '_claim_names';
 
 /** The longest claim that sessions in memory keep, in characters of its JSON. A longer one counts as missing. */
 const MAX_CLAIM_LENGTH = 16_384;

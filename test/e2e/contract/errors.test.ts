@@ -87,7 +87,7 @@ describe('the error codes', () => {
     expectProblem(await visitor().fetch('/', oversized), 431, 'headers_too_large');
     const { response } = await visitor().navigate('/', oversized);
     expect(response.status).toBe(431);
-    expect(response.text()).toContain('<h1>Too many cookies</h1>');
+    expect(response.text()).toContain('<h1>Address or cookies too long</h1>');
   });
 
   it('502 upstream_unreachable and upstream_invalid_response, 504 upstream_timeout', async () => {

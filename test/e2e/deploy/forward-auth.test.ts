@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import { get } from 'node:http';
 import { request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -15,6 +16,8 @@ import { askingProxies, writeCertificate } from './balancer-programs.ts';
 
 const HOST = 'app.example.com';
 const BASE_URL = `https://${HOST}`;
+/** The proof of a proxy that it may have access tokens. */
+const PROXY_SECRET = 'the-secret-of-the-proxy-and-no-one-else';
 
 let fixture: Fixture;
 let program: Program;
@@ -30,6 +33,7 @@ beforeAll(async () => {
       path: '/orders/closed',
       require: [{ claim: '/role', equals: 'boss' }],
     },
+    { path: '/orders/given', forwardAuth: { authorizationSecret: PROXY_SECRET } },
     {
       path: '/orders/open',
       auth: 'optional',
@@ -51,6 +55,31 @@ beforeAll(async () => {
 afterAll(async () => {
   await program.close();
   await fixture.close();
+});
+
+it('a proxy with the secret of the route gets an access token that the API accepts', async () => {
+  const { provider } = fixture;
+  const ask = async (headers: Record<string, string>) => {
+    const forwarded = { 'x-forwarded-uri': '/orders/given/1', 'x-forwarded-method': 'GET' };
+    const asking = get({
+      host: '127.0.0.1',
+      port: program.port,
+      path: '/auth/check',
+      headers: { host: HOST, cookie, 'sec-fetch-site': 'same-origin', ...forwarded, ...headers },
+    });
+    const [response] = (await once(asking, 'response')) as [IncomingMessage];
+    response.resume();
+    return { status: response.statusCode, token: response.headers.authorization?.replace(/^Bearer /, '') };
+  };
+  const secret = { 'x-forward-auth-secret': PROXY_SECRET };
+  const first = await ask(secret);
+  expect(first.status).toBe(200);
+  expect(provider.isAccessTokenActive(first.token ?? '')).toBe(true);
+  expect(await ask({})).toEqual({ status: 200, token: undefined });
+  expect(await ask({ 'x-forward-auth-secret': `${PROXY_SECRET}x` })).toEqual({
+    status: 403,
+    token: undefined,
+  });
 });
 
 describe.each(askingProxies)('$name that asks the gateway, as deploy/ configures it,', ({ start }) => {
@@ -111,27 +140,27 @@ describe.each(askingProxies)('$name that asks the gateway, as deploy/ configures
     ]);
   });
 
-  it('refuses an anonymous caller with 401', async () => {
+  it('rejects an anonymous caller with 401', async () => {
     expect((await open('/orders/1', {})).status).toBe(401);
     expect(seen()).toEqual([]);
   });
 
-  it('refuses with 403 whom a rule refuses, and a request of another site', async () => {
+  it('rejects with 403 a user whom a rule denies, and a request of another site', async () => {
     expect((await open('/orders/closed/1', signedIn())).status).toBe(403);
     const foreign = signedIn({ origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' });
     expect((await open('/orders/1', foreign, 'POST')).status).toBe(403);
     expect(seen()).toEqual([]);
   });
 
-  it('is asked about the path of the request, whatever the client says that it is', async () => {
+  it('asks about the path of the request, whatever path the client names', async () => {
     for (const name of ['x-forwarded-uri', 'x-original-uri'])
       expect((await open('/orders/closed/1', signedIn({ [name]: '/orders/open/1' }))).status).toBe(403);
     expect(seen()).toEqual([]);
   });
 
-  it('keeps the check from browsers', async () => {
-    const answer = await open('/auth/check', signedIn({ 'x-forwarded-uri': '/orders/1' }));
-    expect(answer.status).toBe(404);
-    expect(answer.headers['x-user']).toBeUndefined();
+  it('does not serve the check to browsers', async () => {
+    const response = await open('/auth/check', signedIn({ 'x-forwarded-uri': '/orders/1' }));
+    expect(response.status).toBe(404);
+    expect(response.headers['x-user']).toBeUndefined();
   });
 });

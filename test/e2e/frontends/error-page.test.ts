@@ -148,8 +148,8 @@ describe('the error page in Chromium', () => {
         expect(await page.evaluate(findSmallTargets)).toEqual([]);
         expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBe(0);
       }
-      const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-      expect(ground).toBe({ light: 'rgb(244, 245, 247)', dark: 'rgb(13, 17, 23)' }[colorScheme]);
+      const background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+      expect(background).toBe({ light: 'rgb(244, 245, 247)', dark: 'rgb(13, 17, 23)' }[colorScheme]);
     },
   );
 });

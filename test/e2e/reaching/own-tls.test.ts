@@ -155,12 +155,12 @@ describe('a TLS listener of its own', () => {
       const facts = async () => {
         const socket = await open(running);
         const paths = ['/auth/login', '/api/one', '/', '/login/session'];
-        const answers: unknown[] = [];
+        const responses: unknown[] = [];
         for (const path of paths) {
           const [, status, fields = ''] =
             /^HTTP\/1\.1 (\d+)([\s\S]*)$/.exec(await respond(socket, path)) ?? [];
           const [, location = ''] = /^location: ([^?\r]*)/im.exec(fields) ?? [];
-          answers.push([path, status, location]);
+          responses.push([path, status, location]);
         }
         socket.destroy();
         const admin = await fetch(`${running.adminUrl}/sessions?subject=alice`, {
@@ -168,7 +168,7 @@ describe('a TLS listener of its own', () => {
         });
         const metrics = await (await fetch(`${running.adminUrl}/metrics`)).text();
         const loadedAt = /^coatcheck_config_loaded_timestamp_seconds (.*)$/m.exec(metrics)?.[1];
-        return { certificate: await certificateOf(running), answers, admin: admin.status, loadedAt };
+        return { certificate: await certificateOf(running), responses, admin: admin.status, loadedAt };
       };
       const before = await facts();
       await install(authority.issue(HOST));
@@ -206,7 +206,7 @@ describe('a TLS listener of its own', () => {
     expect(await certificateOf(running)).toMatch(/:/);
   });
 
-  it('refuses plain HTTP and the PROXY protocol', async () => {
+  it('rejects plain HTTP and the PROXY protocol', async () => {
     const { port } = await start(1);
     for (const text of ['GET / HTTP/1.1\r\n\r\n', 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n']) {
       const socket = connectPlain(port, '127.0.0.1').on('error', () => {});

@@ -1,14 +1,20 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import type { SentHeaders } from '../../../testkit/user-agent/transport.ts';
 import { createUserAgent, type UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from '../proxy/fixture.ts';
 
+/** The proof of a proxy that it may have access tokens. */
+const SECRET = 'the-secret-of-the-proxy-and-no-one-else';
 const routes = [
   { path: '/admin', require: [{ claim: '/role', equals: 'admin' }] },
   { path: '/told', identity: { headers: { 'X-User': '/sub', 'X-Roles': '/roles' } }, websocket: true },
   { path: '/told/maybe', auth: 'optional', identity: { headers: { 'X-User': '/sub' } } },
   { path: '/read', methods: ['GET'] },
+  { path: '/cookied', auth: 'none', cookies: { toUpstream: ['theme'] } },
+  { path: '/given', forwardAuth: { authorizationSecret: SECRET } },
+  { path: '/stepped', scopes: ['never.granted'] },
 ];
 
 let fixture: Fixture;
@@ -138,12 +144,19 @@ describe('GET /auth/check', () => {
     expect((await check('/told/one', headers)).status).toBe(200);
   });
 
+  it('applies the CSRF check to an open route only if a cookie of the browser passes', async () => {
+    const foreign = { 'x-forwarded-method': 'POST', 'sec-fetch-site': 'cross-site' };
+    expect((await check('/public/one', foreign)).status).toBe(200);
+    expect((await check('/cookied/one', foreign)).status).toBe(403);
+    expect((await check('/cookied/one', { ...sameOrigin, 'x-forwarded-method': 'POST' })).status).toBe(200);
+  });
+
   it('responds 200 to an upgrade of the page', async () => {
     const headers = { origin: fixture.gateway.url, 'sec-websocket-key': 'x' };
     expect((await check('/told/live', headers)).status).toBe(200);
   });
 
-  it('refuses to judge without a path', async () => {
+  it('rejects a request without a path', async () => {
     const response = await fixture.agent.request('/auth/check');
     expect(response.status).toBe(400);
     expect(response.json()).toMatchObject({ code: 'bad_request' });
@@ -162,6 +175,52 @@ describe('GET /auth/check', () => {
     }
     await fixture.gateway.reload({});
     expect((await check('/told/one')).status).toBe(200);
+  });
+});
+
+describe('the session at GET /auth/check', () => {
+  const open = () => openTestGatewayForTest({ routes, config: { trustProxy: ['127.0.0.1'] } });
+  const ask = ({ agent }: TestGateway, uri: string, headers: SentHeaders = {}) =>
+    check(uri, { ...sameOrigin, ...headers }, agent);
+
+  it('is refreshed, and judged by its new claims, as on the route', async () => {
+    const testGateway = await open();
+    const { agent, provider, upstream } = testGateway;
+    await agent.signIn();
+    expect((await ask(testGateway, '/admin/one')).status).toBe(403);
+    provider.patchIdToken = (given) => ({ ...given, role: 'admin' });
+    testGateway.advance(301_000);
+    expect((await ask(testGateway, '/admin/one')).status).toBe(200);
+    expect(provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
+    provider.patchIdToken = undefined;
+    testGateway.advance(301_000);
+    expect((await ask(testGateway, '/admin/one')).status).toBe(403);
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  it('comes without an access token for a proxy without the secret of the route', async () => {
+    const testGateway = await open();
+    await testGateway.agent.signIn();
+    const without = await ask(testGateway, '/given/one');
+    expect([without.status, without.header('authorization')]).toEqual([200, undefined]);
+    const wrong = await ask(testGateway, '/given/one', { 'x-forward-auth-secret': `${SECRET}x` });
+    expect([wrong.status, wrong.header('authorization')]).toEqual([403, undefined]);
+  });
+
+  it('that has ended loses its cookie, and X-Login-Url leads to a step-up where that is needed', async () => {
+    const testGateway = await open();
+    const { agent, provider } = testGateway;
+    await agent.signIn();
+    const stepped = await ask(testGateway, '/stepped/one');
+    expect(stepped.json()).toMatchObject({ code: 'step_up_required' });
+    expect(stepped.header('x-login-url')).toMatch(/^\/auth\/login\?stepUp=/);
+
+    provider.invalidateSession({ user: 'alice' });
+    testGateway.advance(301_000);
+    const ended = await ask(testGateway, '/told/one');
+    expect([ended.status, ended.json()]).toMatchObject([401, { code: 'session_expired' }]);
+    expect(ended.header('x-login-url')).toBe('/auth/login');
+    expect(ended.setCookies.join()).toContain('Max-Age=0');
   });
 });
 

@@ -1,39 +1,57 @@
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import { valuesOf } from '../../../testkit/network/header-list.ts';
+import { canaries } from '../../../testkit/secrets/canaries.ts';
+import { echo, inSequence, status } from '../../../testkit/upstream/behaviours.ts';
 import { anonymousHead, type Fixture, openFixture } from '../proxy/fixture.ts';
 import { UPGRADE } from '../proxy/websockets/handshake.ts';
 
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const identity = {
   headers: { 'X-User': '/sub', 'X-Roles': '/roles', 'X-Forwarded-Email': '/email', 'X-Nothing': '/nothing' },
-  jwt: { header: 'X-Identity', audience: 'https://api.internal', claims: ['sub', 'roles'] },
+  jwt: { header: 'X-Identity', audience: 'https://api.internal', claims: ['sub', 'roles', 'department'] },
 };
 
 let fixture: Fixture;
+let issuer: FakeProvider;
 let own: string;
 
 beforeAll(async () => {
+  issuer = await startFakeProvider();
+  const bearer = { issuers: [issuer.issuer], audience: 'https://api.internal' };
   fixture = await openFixture({
     routes: [
       { path: '/told', identity, websocket: true },
       { path: '/told/maybe', identity, auth: 'optional', websocket: true },
       { path: '/untold', websocket: true, requestHeaders: { allow: ['X-User', 'X-Roles'] } },
       { path: '/untold/open', auth: 'none', websocket: true },
+      { path: '/machines', identity, bearer, websocket: true },
+      { path: '/machines/client', identity, bearer, token: 'client' },
       { path: '/listed', identity, requestHeaders: { allow: ['X-User', 'X-Roles', 'X-Identity', 'X-Kept'] } },
     ],
-    config: { keys: [{ key: privateKey.export({ type: 'pkcs8', format: 'pem' }) }] },
+    config: {
+      trustProxy: ['127.0.0.1'],
+      keys: [{ key: privateKey.export({ type: 'pkcs8', format: 'pem' }) }],
+    },
   });
   own = `Origin: ${fixture.gateway.url}`;
-  fixture.provider.patchIdToken = (given) => ({ ...given, roles: ['ops', 'a,b', 'line\r\nX-Admin: 1'] });
+  fixture.provider.patchIdToken = (given) => ({
+    ...given,
+    roles: ['ops', 'a,b', 'line\r\nX-Admin: 1'],
+    department: 'stores',
+  });
   await fixture.agent.signIn('/');
 });
 beforeEach(() => {
   fixture.reset();
   fixture.upstream.upgrades.length = 0;
 });
-afterAll(() => fixture.close());
+afterAll(async () => {
+  await fixture.close();
+  await issuer.close();
+});
 
 const ticketHead = (requestLine: string, ...fields: string[]) => {
   const ticket = fixture.agent.cookies.header(new URL(fixture.gateway.url), {
@@ -95,7 +113,11 @@ describe('routes[].identity', () => {
       issuer: fixture.gateway.url,
       audience: 'https://api.internal',
     });
-    expect(payload).toMatchObject({ sub: 'alice', roles: ['ops', 'a,b', 'line\r\nX-Admin: 1'] });
+    expect(payload).toMatchObject({
+      sub: 'alice',
+      roles: ['ops', 'a,b', 'line\r\nX-Admin: 1'],
+      department: 'stores',
+    });
     expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(60);
     fixture.reset();
     const again = await fieldsOf(ticketHead('GET /told/two HTTP/1.1'));
@@ -171,5 +193,67 @@ describe('routes[].identity', () => {
     const roles = upstream.requests.map(({ headers }) => valuesOf(headers, 'x-roles'));
     expect(roles[1]).toEqual(['renamed']);
     expect(roles[0]).not.toEqual(['renamed']);
+  });
+});
+
+describe('routes[].identity for a caller with an access token of its own', () => {
+  const tokenOf = async (claims: Record<string, unknown> = {}) => {
+    const now = Math.floor(Date.now() / 1000);
+    const given = { iss: issuer.issuer, sub: 'machine-1', aud: 'https://api.internal', roles: ['batch'] };
+    const jti = `canary-bearer-${crypto.randomUUID()}`;
+    const token = await issuer.sign({ ...given, iat: now, exp: now + 300, jti, ...claims }, 'at+jwt');
+    return canaries.keep('access token', token);
+  };
+  const machineHead = (line: string, token: string, ...fields: string[]) =>
+    anonymousHead(fixture.host, `${line} HTTP/1.1`, `Authorization: Bearer ${token}`, ...fields);
+
+  it.each([
+    ['requests', 'GET /machines/one', []],
+    ['upgrades', 'GET /machines/live', UPGRADE],
+  ] as const)(
+    'tells the claims of the token on %s, and drops its own copies',
+    async (_what, line, upgrade) => {
+      const { headers } = await fieldsOf(machineHead(line, await tokenOf(), ...upgrade, ...spoofed));
+      expect(headers.flat().filter((text) => text.includes('attacker'))).toEqual([]);
+      expect(valuesOf(headers, 'x-user')).toEqual(['machine-1']);
+      expect(valuesOf(headers, 'x-roles')).toEqual(['batch']);
+      const [token = ''] = valuesOf(headers, 'x-identity');
+      const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+      expect(claims).toMatchObject({ iss: fixture.gateway.url, sub: 'machine-1', roles: ['batch'] });
+    },
+  );
+
+  it('sends the same JWT with one token, and another one with another token', async () => {
+    const identityOf = async (token: string) => {
+      fixture.reset();
+      return valuesOf((await fieldsOf(machineHead('GET /machines/one', token))).headers, 'x-identity');
+    };
+    const [one, two] = [await tokenOf(), await tokenOf({ roles: [] })];
+    const first = await identityOf(one);
+    expect(first).toHaveLength(1);
+    expect(await identityOf(one)).toEqual(first);
+    expect(await identityOf(two)).not.toEqual(first);
+  });
+
+  it('tells the same again when the request is repeated with a renewed token of the gateway', async () => {
+    const { upstream } = fixture;
+    upstream.respond(inSequence(status(401, { 'www-authenticate': 'Bearer error="invalid_token"' }), echo));
+    await fieldsOf(machineHead('GET /machines/client/one', await tokenOf()));
+    expect(upstream.requests.map(({ headers }) => valuesOf(headers, 'x-user'))).toEqual([
+      ['machine-1'],
+      ['machine-1'],
+    ]);
+  });
+
+  it('tells them to a proxy that asks', async () => {
+    const { headers } = await fixture.agent.request('/auth/check', {
+      headers: {
+        authorization: `Bearer ${await tokenOf()}`,
+        cookie: '',
+        'x-forwarded-uri': '/machines/one',
+        'x-forwarded-method': 'POST',
+      },
+    });
+    expect(valuesOf(headers, 'x-user')).toEqual(['machine-1']);
   });
 });

@@ -13,6 +13,7 @@ const open = (requestRouteScopes: boolean, provider: Record<string, unknown> = {
       { path: '/reports', scopes: ['reports.read'] },
       { path: '/orders', scopes: ['orders.read', 'openid'], resource: ['https://orders.example.test'] },
       { path: '/machine', token: 'client', scopes: ['machine.only'] },
+      { path: '/stock', token: 'exchange', scopes: ['stock.read'], exchange: { audience: 'stock' } },
     ],
   });
 
@@ -20,12 +21,12 @@ describe('login.requestRouteScopes', () => {
   it('asks at sign-in for the scopes and resources of routes, so that none of them needs a step-up', async () => {
     const { agent, upstream } = await open(true);
     const { searchParams } = (await beginLogin(agent)).authorizationUrl;
-    expect(searchParams.get('scope')).toBe('openid offline_access reports.read orders.read');
+    expect(searchParams.get('scope')).toBe('openid offline_access reports.read orders.read stock.read');
     expect(searchParams.getAll('resource')).toEqual(['https://orders.example.test']);
     await agent.signIn('/');
-    for (const path of ['/api/one', '/reports/one', '/orders/one'])
+    for (const path of ['/api/one', '/reports/one', '/orders/one', '/stock/one'])
       expect((await agent.fetch(path)).status).toBe(200);
-    expect(upstream.requests).toHaveLength(3);
+    expect(upstream.requests).toHaveLength(4);
   });
 
   it('asks for nothing of them by default', async () => {

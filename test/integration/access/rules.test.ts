@@ -20,6 +20,10 @@ openTestGatewayForEachTest((opened) => ({ testGateway } = opened), {
     { path: '/write', require: [{ scope: 'items.write' }] },
     { path: '/reports', scopes: ['reports.read'], require: [{ scope: 'reports.read' }] },
     { path: '/narrow', scopes: ['reports.read'], require: [{ scope: 'items.read' }] },
+    {
+      path: '/nested',
+      require: [{ any: [{ not: { claim: '/suspended', equals: true } }, { claim: '/boss', equals: true }] }],
+    },
   ],
 });
 
@@ -63,9 +67,12 @@ describe('routes[].require', () => {
         _claim_sources: { src1: { endpoint: 'https://graph.example.test' } },
       },
     ],
+    ['too long to be kept', roles('admin', 'x'.repeat(17_000))],
   ])('denies a claim that is %s, and also its "not"', async (_what, claims) => {
     give({ email_verified: true, ...claims });
     await testGateway.agent.signIn();
+    await expect(testGateway.agent.websocket('/admin/live')).rejects.toMatchObject({ status: 403 });
+    expect(testGateway.upstream.upgrades).toHaveLength(0);
     expect((await call('/admin/one')).json()).toMatchObject({ code: 'not_allowed', rule: 1 });
     expect((await call('/staff/one')).json()).toMatchObject({ code: 'not_allowed', rule: 0 });
     expect((await call('/gold/one')).json()).toMatchObject({ code: 'not_allowed', rule: 0 });
@@ -130,6 +137,33 @@ describe('routes[].require', () => {
     expect(testGateway.upstream.upgrades).toHaveLength(0);
   });
 
+  it('judges an upgrade by the claims of a refreshed ID token', async () => {
+    const { agent, upstream } = testGateway;
+    give(roles('user'));
+    await agent.signIn();
+    await expect(agent.websocket('/admin/live')).rejects.toMatchObject({ status: 403 });
+    give(roles('admin'));
+    testGateway.advance(301_000);
+    const socket = await agent.websocket('/admin/live');
+    socket.close();
+    give(roles('user'));
+    testGateway.advance(301_000);
+    await expect(agent.websocket('/admin/live')).rejects.toMatchObject({ status: 403 });
+    expect(upstream.upgrades).toHaveLength(1);
+  });
+
+  it('finds the claims of rules inside "any" and "not"', async () => {
+    give({ suspended: true, boss: false });
+    await testGateway.agent.signIn();
+    expect((await call('/nested/one')).status).toBe(403);
+    give({ suspended: false, boss: false });
+    testGateway.advance(301_000);
+    expect((await call('/nested/one')).status).toBe(200);
+    give({ suspended: true, boss: true });
+    testGateway.advance(301_000);
+    expect((await call('/nested/one')).status).toBe(200);
+  });
+
   it('asks an anonymous caller of an optional route to sign in', async () => {
     const response = await call('/maybe/one');
     expect(response.status).toBe(401);
@@ -178,6 +212,14 @@ describe('the userinfo endpoint', () => {
     await testGateway.agent.signIn();
     testGateway.upstream.respond(requireToken(testGateway.provider.isAccessTokenActive));
     expect((await call('/admin/one')).status).toBe(200);
+  });
+
+  it('brings no claim that it replaces by a reference', async () => {
+    const references = { _claim_names: { realm_access: 'src1' } };
+    testGateway.provider.patchUserinfo = (given) => ({ ...given, ...roles('admin'), ...references });
+    await testGateway.agent.signIn();
+    expect((await call('/admin/one')).json()).toMatchObject({ code: 'not_allowed', rule: 1 });
+    expect((await call('/staff/one')).json()).toMatchObject({ code: 'not_allowed', rule: 0 });
   });
 
   it('does not stand in for a claim that the ID token replaced by a reference', async () => {

@@ -26,7 +26,16 @@ const session = async (agent: UserAgent) => (await agent.fetch('/auth/session'))
 describe('login.require', () => {
   let testGateway: TestGateway;
   openTestGatewayForEachTest((given) => ({ testGateway } = given), {
-    config: { login: { require: [{ claim: '/email', endsWith: '@example.test' }, { scope: 'openid' }] } },
+    config: {
+      login: { require: [{ claim: '/email', endsWith: '@example.test' }, { scope: 'openid' }] },
+      provider: { scopes: ['openid', 'email', 'reports.read', 'offline_access'] },
+    },
+    routes: [
+      { path: '/api' },
+      { path: '/optional', auth: 'optional' },
+      { path: '/public', auth: 'none' },
+      { path: '/reports', scopes: ['reports.read'] },
+    ],
   });
   const give = (email: string) => {
     testGateway.provider.patchIdToken = (given) => ({ ...given, email });
@@ -41,6 +50,28 @@ describe('login.require', () => {
     await agent.signIn('/');
     expect(await session(agent)).toMatchObject({ authenticated: true });
     expect((await agent.fetch('/api/one')).status).toBe(200);
+  });
+
+  it('judges the scopes of the sign-in, also on a route with a token of its own scopes', async () => {
+    const { agent, upstream } = testGateway;
+    await agent.signIn('/');
+    expect((await agent.fetch('/reports/one')).status).toBe(200);
+    const [sent] = upstream.requests.map(({ bearer }) => bearer);
+    const [, narrowed] = testGateway.provider.families[0]?.accessTokens ?? [];
+    expect(sent).toBe(narrowed?.token);
+  });
+
+  it('takes the requested scopes for granted when the provider names none (RFC 6749, section 5.1)', async () => {
+    testGateway.provider.patchTokenResponse = ({ scope: _scope, ...rest }) => rest;
+    const { agent } = testGateway;
+    await agent.signIn('/');
+    expect((await agent.fetch('/api/one')).status).toBe(200);
+  });
+
+  it('judges the scopes that the provider granted, and not those that were requested', async () => {
+    testGateway.provider.patchTokenResponse = (given) => ({ ...given, scope: 'email offline_access' });
+    const response = await login(testGateway.agent);
+    expect([response.status, response.json()]).toMatchObject([403, { code: 'not_allowed', rule: 1 }]);
   });
 
   it('starts no session, revokes the tokens and tells the app', async () => {
@@ -87,6 +118,20 @@ describe('login.require', () => {
     expect((await agent.fetch('/public/one')).status).toBe(200);
     expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
     expect(await session(agent)).toMatchObject({ authenticated: false });
+  });
+});
+
+describe('login.require for claims that only the userinfo endpoint has', () => {
+  it.each([
+    ['ops', true],
+    ['dev', false],
+  ])('decides on the department %s', async (department, authenticated) => {
+    const { agent, provider } = await openTestGatewayForTest({
+      config: { login: { require: [{ claim: '/department', equals: 'ops' }] } },
+    });
+    provider.patchUserinfo = (given) => ({ ...given, department });
+    await agent.navigate('/auth/login?returnTo=/page');
+    expect(await session(agent)).toMatchObject({ authenticated });
   });
 });
 

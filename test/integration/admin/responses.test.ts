@@ -20,7 +20,7 @@ beforeAll(async () => {
   const admin = createAdmin({
     snapshots: async () => ({
       own: { checks: [], metrics: [] },
-      peers: { snapshots: [], responding: 0, missing: 0 },
+      peers: { snapshots: [], responding: 0, missing: 0, hasCounts: true },
     }),
     guarded: {
       '/broken': {

@@ -1,8 +1,10 @@
 import request from 'supertest';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import { type BegunLogin, beginLogin, finishLogin, login } from '../../../testkit/gateway/login-steps.ts';
+import { valuesOf } from '../../../testkit/network/header-list.ts';
 import { rawRequest } from '../../../testkit/network/raw-client.ts';
+import { startRedis } from '../../../testkit/redis/redis-server.ts';
 import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
 
@@ -306,6 +308,49 @@ describe('the login cookie', () => {
       const callback = await finishLogin(agent, tab);
       expect(callback.header('location')).toBe('/'.padEnd(1_024, 'x'));
     }
+  });
+
+  it('completes among 300 planted cookies of its name, which later responses clear, in heads below 4 kB (standards: C28)', async () => {
+    const { agent, gateway } = testGateway;
+    await agent.signIn();
+    const tab = await beginLogin(agent, '?returnTo=/items');
+    for (let at = 0; at < 300; at += 1) agent.setCookie(`coatcheck-login-planted-${at}=x; Path=/`);
+    // What a proxy in front has to keep of a response.
+    const sizes: number[] = [];
+    const cookieHeader = () =>
+      agent.cookies
+        .all()
+        .map(({ name, value }) => `${name}=${value}`)
+        .join('; ');
+    const open = async (target: string) => {
+      const fields = [`Host: ${new URL(gateway.url).host}`, `Cookie: ${cookieHeader()}`];
+      const head = [`GET ${target} HTTP/1.1`, ...fields, '', ''].join('\r\n');
+      const response = await rawRequest(gateway.port, head);
+      sizes.push(response.raw.length - response.body.length);
+      for (const line of valuesOf(response.headers, 'set-cookie'))
+        agent.cookies.store(new URL(gateway.url), line);
+      return response;
+    };
+    const provider = await testGateway.browser().get(tab.authorizationUrl.href);
+    const callback = new URL(provider.header('location') ?? '');
+    expect((await open(callback.pathname + callback.search)).header('location')).toBe('/items');
+    while (cookieHeader().length > 5_000) expect((await open('/auth/login')).status).toBe(302);
+    expect(Math.max(...sizes)).toBeLessThan(4_096);
+    expect((await agent.get('/auth/session')).json()).toMatchObject({ authenticated: true });
+  });
+
+  it('has one entry of less than 3 kB in Redis, which expires after ten minutes (standards: F22)', async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.close());
+    const inRedis = await openTestGatewayForTest({ store: redis.url });
+    await beginLogin(inRedis.browser(), `?returnTo=${'/'.padEnd(1_024, 'x')}`);
+    const keys = await redis.command('KEYS', 'coatcheck:note:*');
+    expect(keys).toEqual([expect.any(String)]);
+    const [key] = keys as [string];
+    expect(await redis.command('MEMORY', 'USAGE', key)).toBeLessThan(3_000);
+    const ttlMs = await redis.command('PTTL', key);
+    expect(ttlMs).toBeGreaterThan(0);
+    expect(ttlMs).toBeLessThanOrEqual(600_000);
   });
 
   it('is kept for each of seven tabs, whichever ends first (standards: C28)', async () => {

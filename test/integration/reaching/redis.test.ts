@@ -85,7 +85,7 @@ describe('TLS to Redis', () => {
     expect(await use()).toBe(200);
   });
 
-  it('refuses a Redis of another authority', async () => {
+  it('rejects a Redis of another authority', async () => {
     const { authority, store } = await startSecureRedis();
     const { cert: certificate, key } = authority.issue();
     const ca = createCertificateAuthority().certificate;
@@ -98,10 +98,10 @@ describe('TLS to Redis', () => {
   it('survives the alert of a Redis whose certificate is rejected after the connection was closed', async () => {
     const { store: url } = await startSecureRedis();
     const clients: RedisClient[] = [];
-    for (let turns = 0; turns < 40; turns++) {
+    for (let ticks = 0; ticks < 40; ticks++) {
       const client = openClient({ kind: 'redis', url }, { tls: {} }).on('error', () => {});
       clients.push(client);
-      for (let turn = 0; turn < turns; turn++) await setImmediate();
+      for (let tick = 0; tick < ticks; tick++) await setImmediate();
       client.disconnect();
     }
     const isOpen = (client: RedisClient) =>

@@ -130,9 +130,7 @@ describe('a Redis Cluster after an operator has ended every session (standards: 
   };
   const statusesAt = (gateway: RunningGateway) =>
     Promise.all(
-      agents.map(
-        async (like) => (await testGateway.browser({ like, at: gateway }).fetch('/api/one')).status,
-      ),
+      agents.map(async (like) => (await testGateway.browser({ like, at: gateway }).fetch('/api/one')).status),
     );
   const allEnded = () => agents.map(() => 401);
 

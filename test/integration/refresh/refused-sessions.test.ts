@@ -295,4 +295,26 @@ describe('refresh.maxPerMinute', () => {
     }
     expect(provider.tokenCalls({ grant: 'refresh_token' })).toBe(2 * resources.length);
   });
+
+  it('counts the refreshes of all processes, and no first token of an audience', async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.close());
+    const resource = ['https://api.example.test'];
+    const provider = await startFakeProvider({ resources: resource });
+    provider.accessTokenLifetime = 2;
+    const other = await openTestGatewayForTest({
+      provider,
+      store: redis.url,
+      routes: [{ path: '/own', resource }],
+      config: { refresh: { maxPerMinute: 1 } },
+    });
+    await other.agent.signIn();
+    const statuses: number[] = [];
+    for (const at of [other.gateway, other.gateway, await other.replica()]) {
+      const agent = other.browser({ like: other.agent, at });
+      statuses.push((await agent.fetch('/own/one')).status);
+      other.advance(2_000);
+    }
+    expect(statuses).toEqual([200, 200, 503]);
+  });
 });

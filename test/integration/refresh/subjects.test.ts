@@ -143,8 +143,8 @@ describe(`the access token of an API call, with ${PEOPLE} users at two gateways 
           requests.splice(0);
       };
       const keepCalling = async (person: Person, at: number) => {
-        for (let turn = 0; turn < CALLS / PEOPLE; turn += 1) {
-          await call(person, PATHS[(at + turn) % PATHS.length] ?? API.path, turn);
+        for (let round = 0; round < CALLS / PEOPLE; round += 1) {
+          await call(person, PATHS[(at + round) % PATHS.length] ?? API.path, round);
           made += 1;
           if (made % 50 === 0) interfere();
         }

@@ -19,6 +19,8 @@ openTestGatewayForEachTest(
     routes: [
       { path: '/api' },
       { path: '/machine', token: 'client', scopes: ['items.read'], resource: ['https://items.test'] },
+      { path: '/items/two', token: 'client', scopes: ['items.read'], resource: ['https://two.test'] },
+      { path: '/items/same', token: 'client', scopes: ['items.read'], resource: ['https://items.test'] },
       { path: '/open', token: 'client', auth: 'optional', exchange: { audience: 'https://open.test' } },
     ],
   },
@@ -51,6 +53,17 @@ describe('a route with `token: client`', () => {
     ]);
     // The first token is that of the sign-in.
     expect(bearers()).toEqual([issued()[1], issued()[1], issued()[1]]);
+  });
+
+  it('shares one token among routes with the same scopes and resource alone', async () => {
+    const { agent } = testGateway;
+    await agent.signIn();
+    for (const path of ['/machine/one', '/items/two', '/items/same'])
+      expect((await agent.fetch(path)).status).toBe(200);
+    expect(forms().map((form) => form?.['resource'])).toEqual(['https://items.test', 'https://two.test']);
+    const [first, second, third] = bearers();
+    expect(third).toBe(first);
+    expect(second).not.toBe(first);
   });
 
   it('serves anonymous callers of `auth: optional`, and every session, with one token', async () => {
@@ -142,7 +155,7 @@ describe('a route with `token: client`', () => {
     expect((await agent.fetch('/open/three')).status).toBe(200);
   });
 
-  it('asks once a minute where the provider refuses, and other routes do not notice', async () => {
+  it('asks once a minute where the provider refuses, and affects no other route', async () => {
     const { agent, provider } = testGateway;
     await agent.signIn();
     provider.checkTokenRequest = (form) => {

@@ -175,7 +175,7 @@ describe('the Redis store', () => {
     });
   });
 
-  it('knows its own write again whose reply was lost, and no other one', async () => {
+  it('recognizes its own write whose reply was lost, and no other one', async () => {
     let losesReply = true;
     const store = openStoreHere({
       wrap: (connection) => ({
@@ -410,6 +410,19 @@ describe('the indexes of sessions in Redis (standards: D17)', () => {
     expect(await both.takeMarker(['kind'])).toBe('three');
     expect(await older.getMarker(['kind'])).toBeUndefined();
     expect(await both.takeMarker(['kind'])).toBeUndefined();
+  });
+
+  it('marks something once while processes order the same secrets differently (standards: C28, E6)', async () => {
+    const second = 'second-secret-hN4tWq8sXc6JpE2vKd9R5yGu';
+    const rotating = [second, SESSION_SECRET];
+    const open = (secrets: string[]) => openStoreHere({ secrets });
+    const both = [open(rotating), open(rotating.toReversed())];
+    for (const [at, store] of rotating.map((secret) => open([secret])).entries()) {
+      const marked = await Promise.all(
+        [...both, store].map((each) => each.putMarker(['kind', `${at}`], 'one', HOUR, 'if_absent')),
+      );
+      expect(marked.filter(Boolean)).toHaveLength(1);
+    }
   });
 
   it('keep entries that only another process can open', async () => {

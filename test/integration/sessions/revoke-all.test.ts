@@ -69,21 +69,25 @@ async function snapshot() {
 }
 
 describe('sessions that an operator has ended, after Redis has lost one key', () => {
-  it('stay ended where a process knows of it, and where one starts later', async () => {
-    const alice = await signIn('alice');
-    await endAll();
-    const { names, restore } = await snapshot();
-    expect(names).toContain(GENERATION);
-    for (const lost of names) {
-      await restore(lost);
-      const late = await testGateway.replica();
-      const bob = await signIn('bob', late);
-      expect(await statusOf(alice, late), `at a later process without ${lost}`).toBe(401);
-      expect(await statusOf(alice), `without ${lost}`).toBe(401);
-      expect(await statusOf(bob, late)).toBe(200);
-      await late.close();
-    }
-  }, LONG);
+  it(
+    'stay ended where a process knows of it, and where one starts later',
+    async () => {
+      const alice = await signIn('alice');
+      await endAll();
+      const { names, restore } = await snapshot();
+      expect(names).toContain(GENERATION);
+      for (const lost of names) {
+        await restore(lost);
+        const late = await testGateway.replica();
+        const bob = await signIn('bob', late);
+        expect(await statusOf(alice, late), `at a later process without ${lost}`).toBe(401);
+        expect(await statusOf(alice), `without ${lost}`).toBe(401);
+        expect(await statusOf(bob, late)).toBe(200);
+        await late.close();
+      }
+    },
+    LONG,
+  );
 
   it.each(['a sign-in', 'a request with the former cookie'])(
     'stay ended when every process starts anew and the first event is %s',

@@ -90,6 +90,17 @@ describe('an identity JWT', () => {
     expect(signed()).toBe(2);
   });
 
+  it('is signed anew after a failure', async () => {
+    let fails = true;
+    const { tokens } = open(async () => {
+      if (fails) throw new Error('no signature');
+      return 'a token';
+    });
+    await expect(tokens(session({ sub: 'a' }))).rejects.toThrow('no signature');
+    fails = false;
+    expect(await tokens(session({ sub: 'a' }))).toBe('a token');
+  });
+
   it('is signed anew once the session has changed, and for every session', async () => {
     const { tokens, signed } = open();
     await tokens(session({ sub: 'a' }));

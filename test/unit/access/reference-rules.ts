@@ -17,22 +17,22 @@ function judge(rule: AccessRuleInput, subject: Subject): Answer {
     return inner === undefined ? undefined : !inner;
   }
   if (rule.any !== undefined) {
-    const answers = rule.any.map((each) => judge(each, subject));
-    if (answers.includes(true)) return true;
-    return answers.includes(undefined) ? undefined : false;
+    const verdicts = rule.any.map((each) => judge(each, subject));
+    if (verdicts.includes(true)) return true;
+    return verdicts.includes(undefined) ? undefined : false;
   }
   if (rule.scope !== undefined) return subject.scope?.split(' ').includes(rule.scope);
   if (rule.acr !== undefined) return compare(read(subject.claims, '/acr'), rule.acr);
   const value = read(subject.claims, rule.claim ?? '');
   if (rule.equals !== undefined) return compare(value, rule.equals);
   if (rule.in !== undefined) {
-    const answers = rule.in.map((expected) => compare(value, expected));
-    return answers.every((answer) => answer === undefined) ? undefined : answers.includes(true);
+    const verdicts = rule.in.map((expected) => compare(value, expected));
+    return verdicts.every((verdict) => verdict === undefined) ? undefined : verdicts.includes(true);
   }
   if (rule.contains !== undefined) {
     if (!Array.isArray(value)) return undefined;
-    const answers = value.map((item) => compare(item, rule.contains));
-    return answers.includes(undefined) ? undefined : answers.includes(true);
+    const verdicts = value.map((item) => compare(item, rule.contains));
+    return verdicts.includes(undefined) ? undefined : verdicts.includes(true);
   }
   const end = rule.endsWith ?? '';
   if (typeof value !== 'string') return undefined;

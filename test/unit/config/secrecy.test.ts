@@ -105,7 +105,7 @@ describe('an invalid value in an error message', () => {
     describeRedacted(path, value, {
       secretPaths: [['session', 'secrets']],
       hidden: new Set(['hidden', '4711']),
-      words: new Set(['hidden', 'private_key_jwt']),
+      enumValues: new Set(['hidden', 'private_key_jwt']),
     });
 
   it('error messages show a value that cannot be a secret', () => {

@@ -50,7 +50,8 @@ function unreachable(): Promise<never> {
   return fetchFailed('ECONNREFUSED');
 }
 
-function configuration(behaviour: Behaviour): client.Configuration {
+/** A client of openid-client whose endpoints have this behaviour. */
+export function configuration(behaviour: Behaviour): client.Configuration {
   const made = new client.Configuration(server, 'web', {}, client.ClientSecretBasic('canary-secret'));
   made[client.customFetch] = async () => behaviour();
   return made;

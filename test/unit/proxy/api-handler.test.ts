@@ -17,6 +17,7 @@ async function failureOf(parts: { tokenResolver?: unknown; forwarder?: unknown }
     routes: createRoutes(config.routes),
     originPolicy: createOriginPolicy(config.baseUrl, 'fetch-metadata'),
     concurrencyLimit: createConcurrencyLimit(),
+    identities: () => undefined,
     tokenResolver: { resolve: async () => undefined },
     forwarder: { forward: async () => undefined },
     sessionBound: {},

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { mergeMetrics, type Snapshot } from '../../../src/admin/snapshot.ts';
+import { mergeMetrics, scrapedSnapshots, type Snapshot } from '../../../src/admin/snapshot.ts';
 import { createMetrics, type Metrics } from '../../../src/observability/metrics.ts';
 import { startHeartbeat } from '../../../src/workers/heartbeat.ts';
 import {
@@ -8,20 +8,22 @@ import {
   type Message,
   type Peer,
 } from '../../../src/workers/ipc.ts';
-import { HEARTBEAT } from '../../../src/timing.ts';
+import { HEARTBEAT, PEER_SNAPSHOTS_TIMEOUT_MS } from '../../../src/timing.ts';
 
-/** Both ends of a channel, over which messages travel as copies. A closed channel loses them. */
+/** Both ends of a channel, over which messages travel as copies, `lagMs` later. A closed channel loses them. */
 function createChannel() {
   const listeners: { worker: ((message: Message) => void)[]; supervisor: ((message: Message) => void)[] } = {
     worker: [],
     supervisor: [],
   };
-  const channel = { isOpen: true };
+  const channel = { isOpen: true, lagMs: 0 };
   const end = (own: keyof typeof listeners, other: keyof typeof listeners): Peer => ({
     send(message) {
       if (!channel.isOpen) return;
       const copy = structuredClone(message);
-      queueMicrotask(() => listeners[other].forEach((listener) => listener(copy)));
+      const arrive = () => listeners[other].forEach((listener) => listener(copy));
+      if (channel.lagMs === 0) queueMicrotask(arrive);
+      else setTimeout(arrive, channel.lagMs);
     },
     onMessage: (listener) => void listeners[own].push(listener),
   });
@@ -44,7 +46,7 @@ function openReplica() {
   const startWorker = () => {
     const channel = createChannel();
     const metrics = createMetrics();
-    const client = createSnapshotClient(channel.workerSide);
+    const client = createSnapshotClient(channel.workerSide, 2);
     client.provide(async () => ({
       checks: [{ name: 'store', ok: true, detail: '' }],
       metrics: await plain(metrics),
@@ -53,6 +55,7 @@ function openReplica() {
     const worker = {
       metrics,
       hang: () => void (channel.isOpen = false),
+      lag: (ms: number) => void (channel.lagMs = ms),
       end() {
         channel.isOpen = false;
         workers.delete(channel.supervisorSide);
@@ -60,8 +63,8 @@ function openReplica() {
       },
       async scrape() {
         const own = await plain(metrics);
-        const peers = await client.collectSnapshots(own);
-        const text = await mergeMetrics([{ checks: [], metrics: own }, ...(peers?.snapshots ?? [])]);
+        const peers = await client.collectSnapshots(own, 'scrape');
+        const text = await mergeMetrics(scrapedSnapshots({ own: { checks: [], metrics: own }, peers }));
         return { peers, started: Number(/^coatcheck_sessions_started_total (\d+)$/m.exec(text)?.[1]), text };
       },
     };
@@ -69,6 +72,14 @@ function openReplica() {
     return worker;
   };
   return { startWorker, startWithoutServing: () => void (starting += 1) };
+}
+
+/** Advances the fake clock until the result is there. */
+async function inFakeTime<Result>(promise: Promise<Result>): Promise<Result> {
+  let isOver = false;
+  const settled = promise.finally(() => (isOver = true));
+  while (!isOver) await vi.advanceTimersByTimeAsync(100);
+  return settled;
 }
 
 beforeEach(() => void vi.useFakeTimers({ shouldAdvanceTime: true }));
@@ -137,18 +148,32 @@ describe('the metrics of a replica with workers', () => {
     expect((await one.scrape()).peers).toMatchObject({ responding: 1, missing: 1 });
   });
 
-  it('are unavailable without the supervisor', async () => {
+  it('lack every count without the supervisor, and state that all other workers are missing', async () => {
     const { startWorker } = openReplica();
-    const worker = startWorker();
+    const [worker] = [startWorker(), startWorker()];
+    worker.metrics.sessionStarted();
+    worker.metrics.storeUp(1);
     worker.hang();
-    expect((await worker.scrape()).peers).toBeUndefined();
+    const { peers, text } = await inFakeTime(worker.scrape());
+    expect(peers).toMatchObject({ responding: 0, missing: 1 });
+    expect(text).toMatch(/^coatcheck_store_up 1$/m);
+    expect(text).not.toMatch(/^# TYPE \S+ (?:counter|histogram)$/m);
+  });
+
+  it('are complete when the supervisor takes longer than a probe waits', async () => {
+    const { startWorker } = openReplica();
+    const [one, two] = [startWorker(), startWorker()];
+    two.metrics.sessionStarted();
+    one.lag(PEER_SNAPSHOTS_TIMEOUT_MS.probe);
+    const scraped = await inFakeTime(one.scrape());
+    expect(scraped).toMatchObject({ started: 1, peers: { responding: 1, missing: 0 } });
   });
 });
 
 describe('the heartbeat of the supervisor', () => {
   const open = () => {
     const channel = createChannel();
-    createSnapshotClient(channel.workerSide);
+    createSnapshotClient(channel.workerSide, 1);
     const onHang = vi.fn();
     return { channel, onHang, heartbeat: startHeartbeat(channel.supervisorSide, onHang) };
   };

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { shareRuns } from '../../../concurrency/shared-run.ts';
 import type { Logger } from '../../../observability/log.ts';
 import { OUTAGE_GRACE_MS } from '../../../timing.ts';
 import { createScript, type RedisConnection, type Script } from '../../../redis/connection.ts';
@@ -79,7 +80,6 @@ export function createRedisGeneration(deps: {
   let isStored = false;
   let invalidations = 0;
   let isCurrent = false;
-  let recovery: Promise<void> | undefined;
 
   const raise = (generation: number) => {
     known = Math.max(known, generation);
@@ -106,7 +106,7 @@ export function createRedisGeneration(deps: {
   };
 
   /** SECURITY: a session that an operator has ended must not come back because Redis has lost the generation. */
-  const recover = async () => {
+  const recover = shareRuns(async () => {
     await read();
     if (isStored) return;
     await askOthers();
@@ -120,11 +120,7 @@ export function createRedisGeneration(deps: {
       'the session store has lost the session generation, so every session ends. Set maxmemory-policy to noeviction in Redis',
     );
     await run(beginIfMissingScript, clock());
-  };
-  const recoverOnce = async () => {
-    recovery ??= recover().finally(() => (recovery = undefined));
-    await recovery;
-  };
+  });
   const hasRecords = async () => {
     for await (const names of scan.all()) if (names.length > 0) return true;
     return false;
@@ -139,13 +135,13 @@ export function createRedisGeneration(deps: {
     refresh,
     async ensureStored() {
       if (isStored) return;
-      if (!isKnown && (await hasRecords())) return recoverOnce();
+      if (!isKnown && (await hasRecords())) return recover();
       // A process that knows a newer generation raises it again.
       void askOthers().catch(() => undefined);
       await restore();
     },
     async foundSession() {
-      if (!isStored) await recoverOnce();
+      if (!isStored) await recover();
     },
     raiseTo(generation) {
       if (generation <= known) return;

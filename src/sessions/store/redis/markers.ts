@@ -8,10 +8,7 @@ const takeScript = createScript(`
   redis.call('DEL', KEYS[1])
   return text`);
 
-/**
- * Markers in Redis, under blind indexes. While secrets rotate, a marker may have the name of any of them; `if_absent` is then
- * atomic only among processes with the same current secret.
- */
+/** Markers in Redis, under blind indexes. While secrets rotate, a marker may have the name of any of them. */
 export function createRedisMarkers(deps: {
   redis: RedisConnection;
   blindIndex: BlindIndex;
@@ -24,7 +21,7 @@ export function createRedisMarkers(deps: {
 
   const getMarker: SessionStore['getMarker'] = async (subject) => {
     const texts = await Promise.all(
-      namesOf(subject).map((name) => redis.run('note', (client) => client.get(name))),
+      namesOf(subject).map((name) => redis.run('marker', (client) => client.get(name))),
     );
     return texts.find((text) => text !== null) ?? undefined;
   };
@@ -37,17 +34,19 @@ export function createRedisMarkers(deps: {
       if (condition === 'if_present') {
         const replies = await Promise.all(
           namesOf(subject).map((name) =>
-            redis.run('note', (client) => client.set(name, text, 'PX', ttl, 'XX')),
+            redis.run('marker', (client) => client.set(name, text, 'PX', ttl, 'XX')),
           ),
         );
         return replies.includes('OK');
       }
-      const name = nameOf(subject);
       if (condition === 'if_absent') {
-        if ((await getMarker(subject)) !== undefined) return false;
-        return (await redis.run('note', (client) => client.set(name, text, 'PX', ttl, 'NX'))) === 'OK';
+        // SECURITY: under each name, and in an order that all processes have: of those that share a secret, one gets all its names.
+        for (const name of namesOf(subject).toSorted())
+          if ((await redis.run('marker', (client) => client.set(name, text, 'PX', ttl, 'NX'))) !== 'OK')
+            return false;
+        return true;
       }
-      await redis.run('note', (client) => client.set(name, text, 'PX', ttl));
+      await redis.run('marker', (client) => client.set(nameOf(subject), text, 'PX', ttl));
       return true;
     },
 

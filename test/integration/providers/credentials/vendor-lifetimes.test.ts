@@ -94,6 +94,43 @@ describe('a vendor token with only an expiry timestamp', () => {
   });
 });
 
+describe('a vendor token with neither a lifetime nor an expiry timestamp', () => {
+  it('is refreshed once when the API rejects it, for all requests and replicas', async () => {
+    redis = await startRedis();
+    fixture = await openVendorFixture({ store: redis.url });
+    fixture.vendor.lifeSeconds = 600;
+    fixture.vendor.patch = (response) => ({ ...withoutLifetime(response), tokenExpiration: undefined });
+    const agent = fixture.browser();
+    await postLogin(agent);
+    const elsewhere = fixture.browser(await fixture.replica());
+    for (const { line } of agent.cookies.lines) elsewhere.setCookie(line);
+    const callAll = async () => {
+      const calls = [agent, elsewhere].flatMap((each) => [each.fetch('/api/one'), each.fetch('/api/two')]);
+      return (await Promise.all(calls)).map(({ status }) => status);
+    };
+    fixture.advance(300_000);
+    expect(await callAll()).toEqual([200, 200, 200, 200]);
+    expect(refreshes()).toBe(0);
+    fixture.advance(300_000);
+    expect(await callAll()).toEqual([200, 200, 200, 200]);
+    expect(refreshes()).toBe(1);
+  });
+
+  it('is refreshed in the background after an hour, while requests go on with it', async () => {
+    fixture = await openVendorFixture({ config: { session: { idleTimeout: '2h' } } });
+    fixture.vendor.lifeSeconds = 7_200;
+    fixture.vendor.patch = (response) => ({ ...withoutLifetime(response), tokenExpiration: undefined });
+    const agent = fixture.browser();
+    await postLogin(agent);
+    fixture.advance(3_500_000);
+    expect((await agent.fetch('/api/one')).status).toBe(200);
+    expect(refreshes()).toBe(0);
+    fixture.advance(200_000);
+    expect((await agent.fetch('/api/one')).status).toBe(200);
+    await expect.poll(refreshes).toBe(1);
+  });
+});
+
 describe('a vendor refresh token with an expiry timestamp', () => {
   it.each([0, DAY_MS, -DAY_MS])(
     'ends the session at its expiry with the vendor clock off by %d ms (standards: A19)',

@@ -7,9 +7,9 @@ const issuer = 'https://login.example';
 const accepted = { issuers: [issuer], audience: 'api' };
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 
-const verifier = async () => {
+const verifier = async (jwksUri = `${issuer}/jwks`) => {
   const jwk = { ...(await exportJWK(publicKey)), kid: 'key', alg: 'ES256', use: 'sig' };
-  const metadata = { issuer, jwks_uri: `${issuer}/jwks`, authorization_endpoint: `${issuer}/authorize` };
+  const metadata = { issuer, jwks_uri: jwksUri, authorization_endpoint: `${issuer}/authorize` };
   return createAccessTokenVerifier({
     fetch: (url) => Promise.resolve(Response.json(url.endsWith('/jwks') ? { keys: [jwk] } : metadata)),
     timeoutMs: 1_000,
@@ -40,4 +40,9 @@ it('a verified access token is remembered, unless the remembered tokens together
   expect(before).toMatchObject(names.map((name) => ({ name })));
   expect(await claimsOf(last)).toBe(before[2]);
   expect(await claimsOf(first)).not.toBe(before[0]);
+});
+
+it('an issuer over https has no keys over plain http', async () => {
+  const { verify } = await verifier('http://login.example/jwks');
+  expect(await verify(await tokenWith({}), accepted)).toMatchObject({ kind: 'unavailable' });
 });

@@ -20,8 +20,8 @@ it.each([
     { code: 'a', expires_in: -1, interval: 'often' },
     { auth_req_id: 'a', expires_in: 300 },
   ],
-])('converts the start of a decoupled sign-in %j', (response, words) => {
-  expect(read(response)).toEqual(words);
+])('converts the start of a decoupled sign-in %j', (response, expected) => {
+  expect(read(response)).toEqual(expected);
 });
 
 it.each([{ error: 'authorization_pending', code: '17' }, { error: 'slow_down' }, { code: 400 }, []])(

@@ -9,21 +9,21 @@ function movedThrough(...states: CallState[]): boolean[] {
 
 describe('the states of an upstream call', () => {
   it.each([
-    [['sent', 'started', 'passing', 'over']],
-    [['sent', 'started', 'held', 'passing', 'over']],
-    [['sent', 'started', 'held', 'discarding', 'over']],
-    [['over']],
-    [['sent', 'over']],
+    [['sent', 'started', 'passing', 'settled']],
+    [['sent', 'started', 'held', 'passing', 'settled']],
+    [['sent', 'started', 'held', 'discarding', 'settled']],
+    [['settled']],
+    [['sent', 'settled']],
   ] as const)('accept the sequence %j', (states) => {
     expect(movedThrough(...states)).toEqual(states.map(() => true));
   });
 
-  it('are final once the call is over: it fails and passes nothing on', () => {
+  it('are final once the call has settled: it fails and passes nothing on', () => {
     const call = createCallStates();
-    expect(call.move('over')).toBe(true);
-    for (const state of ['sent', 'held', 'passing', 'discarding', 'over'] as const)
+    expect(call.move('settled')).toBe(true);
+    for (const state of ['sent', 'held', 'passing', 'discarding', 'settled'] as const)
       expect(call.move(state)).toBe(false);
-    expect(call.current()).toBe('over');
+    expect(call.current()).toBe('settled');
   });
 
   it('never go back, and a discarded response is never passed to the browser', () => {

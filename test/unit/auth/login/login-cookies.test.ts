@@ -1,10 +1,10 @@
 import { describe, expect, it, vi } from 'vitest';
-import { createLoginCookies, type PendingLogin } from '../../../src/auth/login-cookies.ts';
-import { createReturnTo } from '../../../src/auth/return-to.ts';
-import { createKeyRing } from '../../../src/crypto/key-ring.ts';
-import { createSealedCookies } from '../../../src/crypto/sealed-cookie.ts';
-import { createMemoryStore } from '../../../src/sessions/store/memory-store.ts';
-import { createTestClock } from '../clock.ts';
+import { createLoginCookies, type PendingLogin } from '../../../../src/auth/login/login-cookies.ts';
+import { createReturnTo } from '../../../../src/auth/return-to.ts';
+import { createKeyRing } from '../../../../src/crypto/key-ring.ts';
+import { createSealedCookies } from '../../../../src/crypto/sealed-cookie.ts';
+import { createMemoryStore } from '../../../../src/sessions/store/memory-store.ts';
+import { createTestClock } from '../../clock.ts';
 
 /** The login cookies of a gateway, and a browser that stores them. */
 function openBrowser({ secure = true } = {}) {
@@ -115,6 +115,20 @@ describe('a started login', () => {
       await begin(`s${at}`);
       for (const tab of [Math.max(0, at - 10), at]) expect(await find(`s${tab}`, header())).toBeDefined();
     }
+  });
+
+  it('planted cookies are cleared over several responses, and a long name delays no other (C28)', async () => {
+    const { cookies, find, begin, header, jar, store } = openBrowser();
+    const { login } = await begin('s1');
+    const planted = ['x'.repeat(3_000), ...Array.from({ length: 99 }, (_, at) => `${at}`.padStart(30, 'p'))];
+    for (const name of planted) jar.set(`__Host-Http-coatcheck-login-${name}`, 'v'.repeat(60));
+    for (let count = jar.size; header().length > 8_000; count = jar.size) {
+      const lines = cookies.clear('none', header());
+      expect(lines.join('').length).toBeLessThanOrEqual(1_500);
+      store(lines);
+      expect(jar.size).toBeLessThan(count);
+    }
+    expect(await find('s1', header())).toEqual(login);
   });
 
   describe('while the store is down', () => {

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { hashIdentifier, randomIdentifier } from '../crypto/identifier.ts';
-import type { SealedCookies } from '../crypto/sealed-cookie.ts';
-import type { LoginAttempt } from '../provider/provider.ts';
-import { clearCookie, cookieName, writeCookie, type CookieAttributes } from '../sessions/cookie.ts';
-import { stepUpRequirement } from '../sessions/step-up-requirement.ts';
-import type { MarkerSubject, SessionStore } from '../sessions/store/store.ts';
-import { LOGIN_LIFETIME_MS } from '../timing.ts';
-import type { ReturnTo } from './return-to.ts';
-import { createAttemptSlots, type AttemptCookie } from './login/attempt-slots.ts';
+import { hashIdentifier, randomIdentifier } from '../../crypto/identifier.ts';
+import type { SealedCookies } from '../../crypto/sealed-cookie.ts';
+import type { LoginAttempt } from '../../provider/provider.ts';
+import { clearCookie, cookieName, writeCookie, type CookieAttributes } from '../../sessions/cookie.ts';
+import { stepUpRequirement } from '../../sessions/step-up-requirement.ts';
+import type { MarkerSubject, SessionStore } from '../../sessions/store/store.ts';
+import { LOGIN_LIFETIME_MS } from '../../timing.ts';
+import type { ReturnTo } from '../return-to.ts';
+import { createAttemptSlots, type AttemptCookie } from './attempt-slots.ts';
 
 /** A pending login in one tab of a browser. */
 export type PendingLogin = LoginAttempt & {
@@ -45,6 +45,8 @@ const LIFETIME_SECONDS = LOGIN_LIFETIME_MS / 1000;
 const ID_LENGTH = 32;
 /** The longest seal in a cookie, and the longest `returnTo` in it, in characters. */
 const MAX_IN_COOKIE = { seal: 950, returnTo: 64 };
+/** The most characters that clear cookies in one response, whose head a proxy in front may limit to 4 kB; later ones clear more. */
+const MAX_CLEARING = 1_500;
 
 const pendingLogin = z.object({
   /** The identifier in the cookie of an attempt that the store has. */
@@ -122,7 +124,15 @@ export function createLoginCookies(deps: {
       surplus,
     };
   };
-  const clearAll = (names: readonly string[]) => names.map((name) => clearCookie(name, attributes));
+  const clearAll = (names: readonly string[]) => {
+    let room = MAX_CLEARING;
+    return names.flatMap((name) => {
+      const line = clearCookie(name, attributes);
+      if (line.length > room) return [];
+      room -= line.length;
+      return [line];
+    });
+  };
 
   return {
     async set(login, header) {

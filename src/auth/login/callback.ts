@@ -1,12 +1,12 @@
 import type { Request, RequestHandler, Response } from 'express';
-import { isNavigation } from '../http/inbound/navigation.ts';
-import { auditedRequest, requestContextOf, type RequestContext } from '../http/inbound/request-context.ts';
-import { loginRefused } from '../provider/login-failure.ts';
-import type { RedirectLogin } from '../provider/provider.ts';
-import type { Sessions } from '../sessions/service.ts';
-import type { CompleteSignIn } from './complete-sign-in.ts';
+import { isNavigation } from '../../http/inbound/navigation.ts';
+import { auditedRequest, requestContextOf, type RequestContext } from '../../http/inbound/request-context.ts';
+import { loginRefused } from '../../provider/login-failure.ts';
+import type { RedirectLogin } from '../../provider/provider.ts';
+import type { Sessions } from '../../sessions/service.ts';
+import type { CompleteSignIn } from '../complete-sign-in.ts';
 import type { LoginCookies } from './login-cookies.ts';
-import type { SignOutMarker } from './logout/sign-out-marker.ts';
+import type { SignOutMarker } from '../logout/sign-out-marker.ts';
 
 /** The parameters of an authorization response that must not be repeated (RFC 6749, section 3.1). */
 const parameters = ['code', 'error', 'error_description', 'error_uri', 'iss', 'session_state'] as const;

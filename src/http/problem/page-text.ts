@@ -7,33 +7,33 @@ import { GatewayError, type AuthError, type ErrorCode } from '../../errors.ts';
 export type PageLink = 'again' | 'sign-in' | 'home' | 'base';
 
 /** What an error page says to a person. */
-export type PageWords = { readonly title: string; readonly detail: string; readonly link: PageLink };
+export type PageText = { readonly title: string; readonly detail: string; readonly link: PageLink };
 
-const unavailable: PageWords = {
+const unavailable: PageText = {
   title: 'Not available at the moment',
   detail: 'A part of this application does not respond. Try again in a minute.',
   link: 'again',
 };
 
-const storeUnavailable: PageWords = {
+const storeUnavailable: PageText = {
   title: 'Not available at the moment',
   detail: 'Your session cannot be read. You have not been signed out: try again in a minute.',
   link: 'again',
 };
 
-const providerUnavailable: PageWords = {
+const providerUnavailable: PageText = {
   title: 'Sign-in is not available at the moment',
   detail: 'The sign-in service does not respond. Try again in a minute.',
   link: 'again',
 };
 
-const foreignRequest: PageWords = {
+const foreignRequest: PageText = {
   title: 'Request not accepted',
   detail: 'It did not come from a page of this application, so nothing has changed.',
   link: 'home',
 };
 
-const byAuthError: Record<AuthError, PageWords> = {
+const byAuthError: Record<AuthError, PageText> = {
   access_denied: {
     title: 'Sign-in cancelled',
     detail: 'You cancelled the sign-in, or you do not have access.',
@@ -64,8 +64,8 @@ const byAuthError: Record<AuthError, PageWords> = {
   },
 };
 
-/** Errors that no navigation can get have no words of their own. */
-const byCode: Partial<Record<ErrorCode, PageWords>> = {
+/** Errors that no navigation can get have no text of their own. */
+const byCode: Partial<Record<ErrorCode, PageText>> = {
   bad_request: {
     title: 'Request not understood',
     detail: 'There is something wrong with this address, or with what was sent.',
@@ -110,8 +110,9 @@ const byCode: Partial<Record<ErrorCode, PageWords>> = {
     link: 'home',
   },
   headers_too_large: {
-    title: 'Too many cookies',
-    detail: "This site's cookies have become too large. Delete them in your browser's settings, then go on.",
+    title: 'Address or cookies too long',
+    detail:
+      "The address of the page is too long, or this site's cookies are. You can delete the cookies in your browser's settings.",
     link: 'home',
   },
   wrong_host: {
@@ -133,14 +134,14 @@ const byCode: Partial<Record<ErrorCode, PageWords>> = {
   provider_unavailable: providerUnavailable,
 };
 
-const other: PageWords = {
+const other: PageText = {
   title: 'Something went wrong',
   detail: 'Try again. If it happens again, tell support the request ID.',
   link: 'again',
 };
 
 /** SECURITY: never the text of an error: it is for developers, and may quote a URL or the provider. */
-export function pageWordsOf(error: unknown): PageWords {
+export function pageTextOf(error: unknown): PageText {
   if (!(error instanceof GatewayError)) return other;
   const { code, options } = error;
   if (options.pageText !== undefined) return { ...options.pageText, link: 'home' };
