@@ -12,7 +12,7 @@ export type ClaimTest =
   | { readonly kind: 'endsWith'; readonly value: string }
   | { readonly kind: 'in'; readonly values: readonly ClaimValue[] };
 
-/** One condition on a session: its claims, the scopes of its access token, or how the person signed in. */
+/** One condition on a session: its claims, the scopes of its access token, or how the user signed in. */
 export type AccessRule =
   | { readonly kind: 'claim'; readonly claim: JsonPointer; readonly test: ClaimTest }
   | { readonly kind: 'scope'; readonly scope: string }
