@@ -44,7 +44,8 @@ const ruleKeys = section({
   equals: claimValue().exactOptional().meta({ description: 'The claim is this value.' }),
   contains: claimValue().exactOptional().meta({ description: 'The claim is a list with this value.' }),
   endsWith: text('expected a text').exactOptional().meta({
-    description: 'The claim is a text that ends with this one; if this one contains `@`, the claim contains no other `@`.',
+    description:
+      'The claim is a text that ends with this one; if this one contains `@`, the claim contains no other `@`.',
   }),
   in: z
     .array(claimValue(), 'expected a list of values')
