@@ -1,6 +1,11 @@
+import { once } from 'node:events';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { tlsOptions, type ClientTls } from '../config/schema/tls.ts';
+
+/** How long to wait for a server that sends neither a session ticket nor an alert, in milliseconds. */
+const ALERT_MS = 500;
 
 /** Connects to the server of an http(s) URL, with TLS for https, and sends nothing. Rejects with the reason. */
 export async function tryConnection(url: string, tls: ClientTls, timeoutMs: number): Promise<void> {
@@ -17,7 +22,13 @@ export async function tryConnection(url: string, tls: ClientTls, timeoutMs: numb
     ...(isIP(name) === 0 && { servername: name }),
     ...tlsOptions(tls),
   });
-  return untilConnected(socket, 'secureConnect', timeoutMs);
+  return untilConnected(socket, 'secureConnect', timeoutMs, () => untilJudged(socket));
+}
+
+/** With TLS 1.3, a server judges the client's certificate after the handshake: then it sends a session ticket, or an alert. */
+async function untilJudged(socket: TLSSocket): Promise<unknown> {
+  if (socket.getProtocol() !== 'TLSv1.3') return;
+  return Promise.race([once(socket, 'session'), sleep(ALERT_MS)]);
 }
 
 /** True when a server speaks TLS, whatever its certificate. */
@@ -50,6 +61,7 @@ function untilConnected(
   socket: Socket,
   event: 'connect' | 'secureConnect',
   timeoutMs: number,
+  afterwards = async (): Promise<unknown> => undefined,
 ): Promise<void> {
   return new Promise<void>((settle, reject) => {
     const timer = setTimeout(
@@ -58,7 +70,7 @@ function untilConnected(
     );
     // The listener stays: a socket may emit a second error while it closes.
     socket.on('error', reject);
-    socket.once(event, settle);
+    socket.once(event, () => void afterwards().then(() => settle(), reject));
     socket.once('close', () => {
       clearTimeout(timer);
       reject(new Error('the server closed the connection'));

@@ -1,4 +1,6 @@
+import { X509Certificate } from 'node:crypto';
 import { stat } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { dirname } from 'node:path';
 import type { Config } from '../config/schema/schema.ts';
 import { formatListenAddress, UNIX_PEER, type ListenAddress } from '../config/values/address.ts';
@@ -7,14 +9,15 @@ import { isLoopbackHost } from '../config/values/url.ts';
 import { checkResult, type CheckResult } from '../provider/check-result.ts';
 
 /**
- * Warns of an admin listener that other machines may reach without a token, of a token that can be guessed, and of a Unix
- * socket whose proxy is not trusted.
+ * Warns of an admin listener that other machines may reach without a token, of a token that can be guessed, of a Unix socket
+ * whose proxy is not trusted, and of a certificate that browsers reject.
  */
 export async function checkListeners(config: Config): Promise<readonly CheckResult[]> {
   const { listen, admin } = config;
   const [ownFolder, adminFolder] = await Promise.all([listen, admin.listen].map(missingFolder));
   return [
     ...(listen.socketPath === undefined ? [] : [ownFolder ?? checkSocket(config)].map(named('listen'))),
+    ...checkCertificate(config).map(named('tls')),
     ...[adminFolder ?? checkAdmin(config)].map(named('admin')),
   ];
 }
@@ -45,6 +48,26 @@ function checkSocket({ listen, trustProxy }: Config): UnnamedResult {
   if (trustProxy.includes(UNIX_PEER)) return { verdict: 'ok', detail: address };
   const detail = `${address}, without ${UNIX_PEER} in trustProxy: X-Forwarded-For is not read, and all clients count as one; add it`;
   return { verdict: 'warning', detail };
+}
+
+/** Browsers reject a certificate that is not valid now, or not for the host of `baseUrl`. */
+function checkCertificate({ tls, baseUrl }: Config): UnnamedResult[] {
+  if (tls.certificate === undefined) return [];
+  const certificate = new X509Certificate(tls.certificate);
+  const { validFromDate, validToDate } = certificate;
+  const dates = `from ${validFromDate.toISOString()} to ${validToDate.toISOString()}`;
+  if (Date.now() < validFromDate.getTime() || Date.now() > validToDate.getTime())
+    return [{ verdict: 'failed', detail: `tls.certificate is valid ${dates}, and not now: renew it` }];
+  const host = new URL(baseUrl).hostname.replace(/^\[|\]$/g, '');
+  const isFor = isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host);
+  if (isFor === undefined)
+    return [
+      {
+        verdict: 'failed',
+        detail: `tls.certificate is not for ${host}, the host of baseUrl: issue it for that`,
+      },
+    ];
+  return [{ verdict: 'ok', detail: `a certificate for ${host}, valid ${dates}` }];
 }
 
 function checkAdmin({ admin: { listen, token } }: Config): UnnamedResult {

@@ -6,7 +6,8 @@ export function reasonOf(error: unknown): string {
   if ('reason' in root && typeof root.reason === 'string' && 'library' in root) return root.reason;
   // For a host with several addresses, Node.js throws an AggregateError with a code and an empty message.
   const text = root.message === '' && 'code' in root ? String(root.code) : root.message;
-  return text.replaceAll(/\s+/g, ' ');
+  // Node.js names a flag of its own behind it; the gateway has a key for that.
+  return text.replaceAll(/\s+/g, ' ').replace(/; if the root CA is installed locally.*/, '');
 }
 
 /** The error and its causes, the outermost first. */
@@ -34,7 +35,9 @@ export function explainConnection(
   { tlsKey, ca }: { tlsKey: string; ca: string | undefined },
 ): string {
   const reason = reasonOf(error);
-  const advice = adviceFor(codeOf(error), { tlsKey, ca });
+  const advice = reason.startsWith('the proxy ')
+    ? 'correct provider.proxy, or the environment that it reads (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)'
+    : adviceFor(codeOf(error), { tlsKey, ca });
   return advice === undefined ? reason : `${reason}; ${advice}`;
 }
 
@@ -51,10 +54,18 @@ function adviceFor(
       return tlsKey.startsWith('routes')
         ? `connect by a name of its certificate, or set ${tlsKey}.serverName to one`
         : 'connect by a name of its certificate';
+    case 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED':
+    case 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE':
+      return `it may require a client certificate: set ${tlsKey}.certificate and ${tlsKey}.key`;
     case 'CERT_HAS_EXPIRED':
       return 'renew its certificate';
     case 'ERR_SSL_WRONG_VERSION_NUMBER':
       return 'it does not speak TLS at this port: correct the port, or the scheme';
+    case 'OAUTH_INVALID_RESPONSE':
+    case 'OAUTH_PARSE_ERROR':
+    case 'OAUTH_RESPONSE_IS_NOT_CONFORM':
+    case 'OAUTH_RESPONSE_IS_NOT_JSON':
+      return 'no OpenID metadata is there: correct provider.issuer, or set provider.discoveryUrl';
     case 'ECONNREFUSED':
       return 'nothing listens there: start it, or correct the address';
     case 'ENOTFOUND':

@@ -57,7 +57,7 @@ export function createConfigReader(providerKinds: ProviderSectionKinds): ConfigR
     describeConfig: (file, sources = processSources()) =>
       withDepthError(() => effectiveYaml(schema, loadWith(validate, schema, file, sources).input)),
     parseConfig(input) {
-      const validation = withDepthError(() => validate(input));
+      const validation = withDepthError(() => validate(input, processSources().readFile));
       if (validation.ok) return withProxies(validation.config, process.env);
       const problems = validation.issues.map(({ path, message }) => ({ path: formatPath(path), message }));
       throw new ConfigError(inOrder(problems));
@@ -103,7 +103,7 @@ function loadWith(validate: Validate, { secretPaths }: ConfigSchema, file: strin
 
   const { unresolved, hidden } = fillIn(yaml, sources, secretPaths);
   const input = plainData(yaml);
-  const validation = validate(input, hidden);
+  const validation = validate(input, sources.readFile, hidden);
   const issues = validation.ok ? [] : validation.issues;
   // The text of a failed interpolation says nothing about the value that was meant.
   const relevant = issues.filter(({ path }) => !unresolved.some((other) => isWithin(path, other.path)));

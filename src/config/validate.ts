@@ -1,32 +1,51 @@
 import type { z } from 'zod';
 import type { ConfigIssue } from './diagnostics/issue.ts';
 import { formatPath, quoteKey, type KeyPath } from './diagnostics/key-path.ts';
+import type { Sources } from './interpolation.ts';
 import { sectionsWith } from './schema/declaration/declared-keys.ts';
 import { describeRedacted, type Redaction } from './diagnostics/redacted-value.ts';
 import type { Config, ConfigSchema } from './schema/schema.ts';
+import { readErrorPage } from './values/error-page.ts';
 
 /** A configuration, or all its issues. */
 export type Validation = { ok: true; config: Config } | { ok: false; issues: ConfigIssue[] };
 
 /**
- * Checks plain data against the schema and the rules between keys. A key whose value is undefined counts as absent.
+ * Checks plain data against the schema and the rules between keys, and reads the file of `login.errorPage`. A key whose value
+ * is undefined counts as absent.
  *
  * @param hidden - texts that no issue may show, wherever they stand.
  */
-export type Validate = (input: unknown, hidden?: ReadonlySet<string>) => Validation;
+export type Validate = (
+  input: unknown,
+  readFile: Sources['readFile'],
+  hidden?: ReadonlySet<string>,
+) => Validation;
 
 export function createValidator({ schema, keys, secretPaths, enumValues }: ConfigSchema): Validate {
-  return (input, hidden = new Set()) => {
+  return (input, readFile, hidden = new Set()) => {
     const reserved = reservedNames(input, []);
     if (reserved.length > 0) return { ok: false, issues: reserved };
     const result = schema.safeParse(withoutUndefined(input));
-    if (result.success) return { ok: true, config: result.data };
+    const file = valueAt(input, ERROR_PAGE);
+    const page = typeof file === 'string' && file !== '' ? readErrorPage(file, readFile) : undefined;
+    const pageIssues = (page?.problems ?? []).map((message) => ({ path: ERROR_PAGE, message }));
+    if (result.success && pageIssues.length === 0)
+      return { ok: true, config: withErrorPage(result.data, page?.html) };
     const redaction = { secretPaths, hidden, enumValues };
-    const issues = result.error.issues.flatMap((issue) =>
+    const issues = (result.error?.issues ?? []).flatMap((issue) =>
       issuesOf(issue, input, redaction).map((found) => withOtherSections(found, keys)),
     );
-    return { ok: false, issues };
+    return { ok: false, issues: [...issues, ...pageIssues] };
   };
+}
+
+const ERROR_PAGE: KeyPath = ['login', 'errorPage'];
+
+function withErrorPage(config: Config, html: string | undefined): Config {
+  const { errorPage } = config.login;
+  if (errorPage === undefined || html === undefined) return config;
+  return { ...config, login: { ...config.login, errorPage: { ...errorPage, html } } };
 }
 
 /** SECURITY: assigning this name to a plain object replaces its prototype instead of adding a key. */

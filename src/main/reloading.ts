@@ -1,5 +1,5 @@
 import { ConfigError, formatProblems } from '../config/config-error.ts';
-import { recordingSources } from '../config/sources.ts';
+import { processSources, recordingSources } from '../config/sources.ts';
 import type { Logger } from '../observability/log.ts';
 import { loadConfig, type LoadedConfig } from '../provider/read-config.ts';
 import type { Service } from '../workers/processes.ts';
@@ -8,8 +8,10 @@ import type { Service } from '../workers/processes.ts';
 export type Reloading = {
   /** Starts a reload; the log says how it ends. */
   reload(): void;
-  /** The files that were read last. */
-  files(): readonly string[];
+  /** The files that were read last, whether they could be read or not. */
+  paths(): readonly string[];
+  /** Whether one of them has another content now. */
+  haveFilesChanged(): boolean;
 };
 
 export function createReloading(deps: {
@@ -19,12 +21,14 @@ export function createReloading(deps: {
 }): Reloading {
   const { loaded, service, log } = deps;
   const { file } = loaded;
-  let files: readonly string[] = Object.keys(loaded.texts);
+  /** What was read last, by path; undefined for a file that could not be read. */
+  const contents = new Map<string, string | undefined>(Object.entries(loaded.texts));
 
   const fail = (details: object) => log.error(details, 'config reload failed; keeping the current settings');
 
   return {
-    files: () => files,
+    paths: () => [...contents.keys()],
+    haveFilesChanged: () => [...contents].some(([path, text]) => contentOf(path) !== text),
     reload() {
       const sources = recordingSources();
       try {
@@ -38,9 +42,18 @@ export function createReloading(deps: {
         const isInvalid = error instanceof ConfigError;
         fail(isInvalid ? { problems: formatProblems(file, error.problems).split('\n') } : { err: error });
       } finally {
-        // An invalid file may not name all of them.
-        files = [...new Set([...files, ...sources.paths()])];
+        // The others stay: an invalid file may not name all of them.
+        const texts = sources.texts();
+        for (const path of sources.paths()) contents.set(path, texts[path]);
       }
     },
   };
+}
+
+function contentOf(path: string): string | undefined {
+  try {
+    return processSources().readFile(path);
+  } catch {
+    return undefined;
+  }
 }

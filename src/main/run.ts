@@ -55,7 +55,12 @@ export async function run(loaded: LoadedConfig, { watch }: Pick<Arguments, 'watc
   });
   try {
     // Before the listeners: a change during the start counts as well.
-    if (watch && role !== 'worker') void watchFiles(reloading.files, reloading.reload);
+    if (watch && role !== 'worker')
+      watchFiles({
+        paths: reloading.paths,
+        haveChanged: reloading.haveFilesChanged,
+        onChange: reloading.reload,
+      });
     const { url, adminUrl } = await service.listening;
     if (role === 'worker') return;
     log.info({ url: adminUrl }, 'admin listening');

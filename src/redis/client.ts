@@ -93,22 +93,40 @@ function openServer(
   persistence: Persistence,
 ): Redis {
   const options = { ...common, ...persistence, ...accessOf(address, access) };
-  if (address.kind === 'redis') return new Redis(address.url, options);
-  const { sentinels, name, database } = address;
-  const { tls, sentinelUsername, sentinelPassword } = access;
-  return new Redis({
-    ...options,
+  const server =
+    address.kind === 'redis'
+      ? new Redis(address.url, options)
+      : new Redis({ ...options, ...sentinelOptions(address, access) });
+  // SECURITY: ioredis 6 goes on with database 0 when Redis refuses the configured one, and would mix two deployments there.
+  server.on('error', (error) => {
+    if (isDatabaseRefusal(error)) server.disconnect(true);
+  });
+  return server;
+}
+
+function sentinelOptions(
+  { sentinels, name, database, access: { tls: isSecure } }: Extract<RedisAddress, { kind: 'sentinel' }>,
+  { tls, sentinelUsername, sentinelPassword }: RedisAccess,
+) {
+  return {
     sentinels,
     name,
     db: database,
     ...(sentinelUsername !== undefined && { sentinelUsername }),
     ...(sentinelPassword !== undefined && { sentinelPassword }),
-    enableTLSForSentinelMode: address.access.tls,
-    ...(address.access.tls && { sentinelTLS: socketTls(tls) }),
+    enableTLSForSentinelMode: isSecure,
+    ...(isSecure && { sentinelTLS: socketTls(tls) }),
     sentinelCommandTimeout: REDIS_COMMAND_TIMEOUT_MS,
     sentinelRetryStrategy: reconnectDelayMs,
     failoverDetector: true,
-  });
+  };
+}
+
+/** True when Redis refuses the database of the address: it has fewer, or the user may not select one. */
+export function isDatabaseRefusal(error: unknown): boolean {
+  if (!(error instanceof Error) || !('command' in error)) return false;
+  const { command } = error;
+  return typeof command === 'object' && command !== null && 'name' in command && command.name === 'select';
 }
 
 /** The credentials of the address or of the keys beside it; the configuration has no credential in both. */

@@ -1,11 +1,18 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { RedisAccess } from '../config/schema/redis-access.ts';
+import { shareRuns } from '../concurrency/shared-run.ts';
 import { withTimeout } from '../concurrency/with-timeout.ts';
 import { GatewayError } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import { openClient, openSubscriber, type RedisAddress, type RedisClient } from './client.ts';
+import {
+  isDatabaseRefusal,
+  openClient,
+  openSubscriber,
+  type RedisAddress,
+  type RedisClient,
+} from './client.ts';
 import { RECONNECT_GRACE_MS, REDIS_COMMAND_TIMEOUT_MS } from '../timing.ts';
 import { corkWrites } from './corked-writes.ts';
 import { watchReconnections, type Reconnections } from './reconnections.ts';
@@ -58,8 +65,12 @@ export function createRedisConnection(deps: {
   let wasReachable = false;
 
   let lastError: unknown;
+  /** After a refusal of the database, the client also reports that this connection has ended. */
+  let isRefused = false;
+  client.on('close', () => (isRefused = false));
   client.on('error', (error) => {
-    lastError = error;
+    if (!isRefused) lastError = error;
+    isRefused ||= isDatabaseRefusal(error);
     health.failed('connect', error);
   });
   client.on('ready', () => {
@@ -67,7 +78,8 @@ export function createRedisConnection(deps: {
     health.succeeded();
   });
 
-  const waitForReady = async () => {
+  /** One wait for the connection, shared by all callers; rejects if the client does not reconnect in time. */
+  const waitForConnection = shareRuns(async () => {
     const ready = Promise.withResolvers<true>();
     const onReady = () => ready.resolve(true);
     client.once('ready', onReady);
@@ -77,13 +89,7 @@ export function createRedisConnection(deps: {
     );
     client.off('ready', onReady);
     if (!isReady) throw new Error('not connected to Redis', { cause: lastError });
-  };
-  /** One wait for the connection, shared by all callers; rejects if the client does not reconnect in time. */
-  let pendingWait: Promise<void> | undefined;
-  const waitForConnection = (): Promise<void> => {
-    pendingWait ??= waitForReady().finally(() => (pendingWait = undefined));
-    return pendingWait;
-  };
+  });
 
   const run: RedisConnection['run'] = async (operation, action) => {
     const startedAtMs = performance.now();

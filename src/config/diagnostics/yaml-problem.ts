@@ -41,7 +41,10 @@ const messages: Partial<Record<ErrorCode, string>> = {
   UNEXPECTED_TOKEN: 'not expected here; an interpolation inside [ ] or { } needs quotes',
 };
 
-/** The syntax errors of a text, in its order. Of several errors in one line, only the first: the others follow from it. */
+/**
+ * The syntax errors of a text, in its order. Of several errors in one line, only the first: the others follow from it, as all
+ * lines do after an interpolation without quotes, whose brace stays open for the parser.
+ */
 export function syntaxProblems(
   errors: readonly { readonly code: ErrorCode; readonly line: number }[],
   text: string,
@@ -52,7 +55,11 @@ export function syntaxProblems(
     const { line, message } = explainLine(code, at, lines);
     if (!byLine.has(at)) byLine.set(at, { line, message, isFatal: true });
   }
-  return [...byLine.values()];
+  const problems = [...byLine.values()];
+  const unquoted = problems.findIndex(({ message }) => message === UNQUOTED_INTERPOLATION);
+  return unquoted === -1
+    ? problems
+    : problems.filter(({ message }, at) => at <= unquoted || message !== messages.UNEXPECTED_TOKEN);
 }
 
 /** A key that a mapping has twice, at the line of the second one. */

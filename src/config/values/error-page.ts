@@ -1,5 +1,4 @@
-import { readBoundedFile } from '../bounded-file.ts';
-import { unreadable } from '../interpolation.ts';
+import { unreadable, type Sources } from '../interpolation.ts';
 import { text } from './scalar.ts';
 
 /** A page in place of the gateway's own error page. */
@@ -13,27 +12,31 @@ export const errorPageValues = ['title', 'detail', 'retryUrl', 'retryLabel', 're
 /** A value to fill in, with or without blanks inside: `{{title}}`. */
 export const placeholder = /\{\{ *(\w+) *\}\}/g;
 
-/** An HTML file, read when the configuration is; its placeholders are {@link errorPageValues}. */
+/** The path of an HTML file; {@link readErrorPage} reads it. */
 export function errorPageFile() {
-  return text('expected the path of an HTML file').transform((file, context): ErrorPageTemplate => {
-    const html = readPage(file);
-    if (typeof html !== 'string') {
-      context.addIssue(html.problem);
-      return { file, html: '' };
-    }
-    const known: readonly string[] = errorPageValues;
-    for (const [whole, name = ''] of html.matchAll(placeholder)) {
-      if (!known.includes(name))
-        context.addIssue(`the file has the unknown placeholder ${whole}; known are ${known.join(', ')}`);
-    }
-    return { file, html };
-  });
+  return text('expected the path of an HTML file').transform((file): ErrorPageTemplate => ({
+    file,
+    html: '',
+  }));
 }
 
-function readPage(file: string): string | { problem: string } {
+/** The content of the file, and what is wrong with it; its placeholders are {@link errorPageValues}. */
+export function readErrorPage(
+  file: string,
+  readFile: Sources['readFile'],
+): { html: string; problems: readonly string[] } {
   try {
-    return readBoundedFile(file, MAX_BYTES);
+    const html = readFile(file);
+    return { html, problems: problemsOf(html) };
   } catch (error) {
-    return { problem: `the file ${unreadable(error, MAX_BYTES)}` };
+    return { html: '', problems: [`the file ${unreadable(error, MAX_BYTES)}`] };
   }
+}
+
+function problemsOf(html: string): string[] {
+  if (Buffer.byteLength(html) > MAX_BYTES) return [`the file is larger than ${MAX_BYTES / 1_024} kB`];
+  const known: readonly string[] = errorPageValues;
+  return [...html.matchAll(placeholder)]
+    .filter(([, name = '']) => !known.includes(name))
+    .map(([whole]) => `the file has the unknown placeholder ${whole}; known are ${known.join(', ')}`);
 }

@@ -161,7 +161,7 @@ describe('a navigation that ends in an error of the gateway', () => {
 });
 
 describe('POST /auth/login', () => {
-  it('signs in with 204 and the cookie, and refuses others with 401', async () => {
+  it('signs in with 204 and the cookie, and rejects others with 401', async () => {
     const vendor = await startVendorApi();
     const other = await startProgram({ provider: vendor, upstream: fixture.upstream });
     const agent = createUserAgent(other.url);

@@ -43,7 +43,7 @@ async function waitUntilDiaryNeedsSignIn(): Promise<void> {
 }
 
 describe('a sign-in that fails in the demo', () => {
-  it('that the provider may not ask for shows login_required and leaves a clean address', async () => {
+  it('with prompt=none shows login_required and leaves a clean address', async () => {
     await page.goto(demo.url);
     await page.click('#fail');
     await page.waitForSelector('#notice:not([hidden])');

@@ -257,10 +257,13 @@ describe('a reload on SIGHUP', () => {
 
   it('gives a worker that starts later the last valid configuration, but for the keys that need a restart', async () => {
     const workers = 2;
-    const program = await fixture.start({ config: { workers } });
+    const errorPage = join(fixture.folder, 'error.html');
+    await writeFile(errorPage, '<h1>{{title}}</h1>');
+    const program = await fixture.start({ config: { workers, login: { errorPage } } });
     fixture.upstream.respond(echo);
     const open = [{ path: '/api', upstream: fixture.upstream.url, auth: 'none' }];
     await reload(program, { routes: open, listen: '127.0.0.1:1', workers: 1 }, workers + 1);
+    await writeFile(errorPage, '<h1>{{unknown}}</h1>');
     expect(await reload(program, { routes: 'none' })).toContain('config reload failed');
 
     const started = count(program, '"msg":"a worker exited; starting a replacement"');
@@ -296,7 +299,7 @@ describe('--watch', () => {
       await symlink(name, join(folder, '..data_tmp'));
       await rename(join(folder, '..data_tmp'), join(folder, '..data'));
     };
-    await publish('one', text);
+    await publish('one', JSON.stringify({ ...JSON.parse(text), shutdownTimeout: '20s' }));
     await symlink(join(folder, '..data/coatcheck.yaml'), `${program.file}.link`);
     await rename(`${program.file}.link`, program.file);
     await expect.poll(() => count(program, '"configuration reloaded"'), PATIENCE).toBe(1);

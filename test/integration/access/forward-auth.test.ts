@@ -156,7 +156,7 @@ describe('GET /auth/check', () => {
     expect((await check('/told/live', headers)).status).toBe(200);
   });
 
-  it('refuses to judge without a path', async () => {
+  it('rejects a request without a path', async () => {
     const response = await fixture.agent.request('/auth/check');
     expect(response.status).toBe(400);
     expect(response.json()).toMatchObject({ code: 'bad_request' });

@@ -3,9 +3,10 @@ import { createServer as createHttpServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createServer as createTlsServer } from 'node:tls';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { checkDependencies } from '../../../src/check.ts';
+import { checkListeners } from '../../../src/check/listeners.ts';
 import { parseConfig } from '../../../src/provider/read-config.ts';
 import { type FakeProvider, startFakeProvider } from '../../../testkit/fake-provider/fake-provider.ts';
 import { ProtocolError } from '../../../testkit/fake-provider/protocol-error.ts';
@@ -23,7 +24,8 @@ import { startHydra } from '../../../testkit/providers/named/hydra.ts';
 import { startKeycloak } from '../../../testkit/providers/named/keycloak.ts';
 import { startOkta } from '../../../testkit/providers/named/okta.ts';
 import { type RealProvider, startRealProvider } from '../../../testkit/providers/real-provider.ts';
-import { startRedis } from '../../../testkit/redis/redis-server.ts';
+import { startRedisSentinel } from '../../../testkit/redis/redis-sentinel.ts';
+import { GATEWAY_NAME, startRedis } from '../../../testkit/redis/redis-server.ts';
 import { startUpstream, type Upstream } from '../../../testkit/upstream/upstream.ts';
 
 /** The fakes of providers that `config/providers/` has a file for. */
@@ -82,8 +84,8 @@ async function resultsOf(name: string, ...args: Parameters<typeof check>): Promi
 }
 
 /** A TCP server with TLS on 127.0.0.1. */
-async function startTls(): Promise<number> {
-  const server = createTlsServer(identity, (socket) => socket.on('error', () => {}));
+async function startTls(options: TlsOptions = {}): Promise<number> {
+  const server = createTlsServer({ ...identity, ...options }, (socket) => socket.on('error', () => {}));
   server.on('tlsClientError', () => {});
   const { port, stop } = await listenOnLoopback(server);
   opened.push({ close: stop });
@@ -170,7 +172,25 @@ describe('the check of the client credentials', () => {
     expect([right.split(' ')[0], wrong.split(' ')[0]]).toEqual(['ok', 'failed']);
   });
 
-  it('warns when the token endpoint does not tell', async () => {
+  it('names the settings of the proxy and of the issuer that lead to no metadata', async () => {
+    const proxy = `http://127.0.0.1:${await freePort()}`;
+    const keys = provider.register('http://127.0.0.1:3000');
+    const api = closing(await startUpstream());
+    expect(
+      await resultsOf('provider', { provider: { ...keys, proxy, issuer: 'https://login.example.com' } }),
+    ).toEqual([
+      expect.stringMatching(
+        /the proxy .* cannot be reached: ECONNREFUSED; correct provider\.proxy, or the environment/,
+      ),
+    ]);
+    expect(await resultsOf('provider', { provider: { ...keys, issuer: api.url } })).toEqual([
+      expect.stringMatching(
+        /; no OpenID metadata is there: correct provider\.issuer, or set provider\.discoveryUrl$/,
+      ),
+    ]);
+  });
+
+  it('warns when the response says nothing about the client', async () => {
     provider.checkTokenRequest = () => {
       throw new Error('a fault of the test');
     };
@@ -233,7 +253,7 @@ describe('the check of a sign-in', () => {
     expect([right.split(' ')[0], wrong.split(' ')[0]]).toEqual(['ok', 'failed']);
   });
 
-  it('is told by a real provider', async () => {
+  it('tells a redirect URI that is registered from another at oidc-provider', async () => {
     const server = closing(await startRealProvider());
     const own = server.register('http://127.0.0.1:3000');
     expect(await resultsOf('sign-in', { provider: own })).toEqual([expect.stringMatching(/^ok .* accepts /)]);
@@ -320,6 +340,23 @@ describe('the check of the upstreams', () => {
     ]);
   });
 
+  it('names the client certificate that a server requires', async () => {
+    const ca = authority.certificate;
+    const port = await startTls({ ca, requestCert: true, rejectUnauthorized: true });
+    const url = `https://127.0.0.1:${port}`;
+    const route = { path: '/api', upstream: url, tls: { ca } };
+    expect(await resultsOf('upstream', { routes: [route] })).toEqual([
+      expect.stringMatching(
+        /client certificate: set routes\[0\]\.tls\.certificate and routes\[0\]\.tls\.key$/,
+      ),
+    ]);
+    const { cert: certificate, key } = authority.issue();
+    const withCertificate = { ...route, tls: { ca, certificate, key } };
+    expect(await resultsOf('upstream', { routes: [withCertificate] })).toEqual([
+      `ok upstream: ${url}, for /api`,
+    ]);
+  });
+
   it('reports https to a server without TLS, and one that accepts nothing in time', async () => {
     const silent = await listenOnLoopback(createTcpServer());
     opened.push({ close: silent.stop });
@@ -374,6 +411,40 @@ describe('the check of the admin listener', () => {
   });
 });
 
+describe('the check of the certificate of the listener', () => {
+  const tlsFor = (...names: string[]) => {
+    const { cert: certificate, key } = authority.issue(...names);
+    return { tls: { certificate, key } };
+  };
+
+  it('accepts one for the host of baseUrl, and reports one for another', async () => {
+    expect(await resultsOf('tls')).toEqual([]);
+    expect(await resultsOf('tls', tlsFor('127.0.0.1'))).toEqual([
+      expect.stringMatching(/^ok tls: a certificate for 127\.0\.0\.1, valid from /),
+    ]);
+    expect(await resultsOf('tls', tlsFor('other.example'))).toEqual([
+      'failed tls: tls.certificate is not for 127.0.0.1, the host of baseUrl: issue it for that',
+    ]);
+  });
+
+  it('reports one that has expired', async () => {
+    const keys = gatewayConfig(
+      { provider, upstream, store: 'memory:', config: tlsFor('127.0.0.1') },
+      'http://127.0.0.1:3000',
+      '127.0.0.1:3000',
+    );
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 30 * 86_400_000 });
+    const results = await checkListeners(parseConfig(keys)).finally(() => vi.useRealTimers());
+    expect(results).toContainEqual(
+      expect.objectContaining({
+        name: 'tls',
+        verdict: 'failed',
+        detail: expect.stringMatching(/, and not now: renew it$/),
+      }),
+    );
+  });
+});
+
 describe('the check of a Unix socket', () => {
   it('wants its folder, and its proxy among the trusted ones', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'coatcheck-socket-'));
@@ -404,7 +475,7 @@ describe('the check of Redis', () => {
     const inKey = await store(url, { password: 'canary-wrong' });
     expect(inAddress).toMatch(/^failed store: .*WRONGPASS.*; correct the password in session\.store /);
     expect(inKey).toMatch(/^failed store: .*WRONGPASS.*; correct session\.password$/);
-    expect(await store(url)).toMatch(/^failed store: .*; Redis requires a password: set session\.password$/);
+    expect(await store(url)).toMatch(/^failed store: .*it requires a password: set session\.password$/);
     expect(inAddress + inKey).not.toContain('canary');
   });
 
@@ -416,6 +487,38 @@ describe('the check of Redis', () => {
     const redis = closing(await startRedis());
     expect(await store(`rediss://127.0.0.1:${redis.port}`)).toMatch(
       /^failed store: .*; it does not speak TLS at this port: write redis instead of rediss in session\.store$/,
+    );
+  });
+
+  it('names the client certificate that Redis requires', async () => {
+    const ca = authority.certificate;
+    const port = await startTls({ ca, requestCert: true, rejectUnauthorized: true });
+    expect(await store(`rediss://127.0.0.1:${port}`, { tls: { ca } })).toMatch(
+      /^failed store: .*client certificate: set session\.tls\.certificate and session\.tls\.key$/,
+    );
+  });
+
+  it('names the Sentinels that do not listen, and the name of a primary that they do not know', async () => {
+    const port = await freePort();
+    expect(await store(`redis+sentinel://127.0.0.1:${port}/mymaster`)).toMatch(
+      /^failed store: .*ECONNREFUSED.*; nothing listens there: start it, or correct the address$/,
+    );
+    const redis = closing(await startRedisSentinel());
+    expect(await store(redis.url.replace(/\/mymaster/, '/other'))).toMatch(
+      /^failed store: .*no Sentinel knows a primary of this name: correct the name at the end of session\.store$/,
+    );
+  });
+
+  it('names the right or the database that is missing when Redis refuses the database of its address', async () => {
+    const redis = closing(await startRedis());
+    const other = redis.url.replace(/0$/, '1');
+    expect(await store(other)).toMatch(
+      /^failed store: .*NOPERM .*; grant \+select with ACL SETUSER, or name database 0 in session\.store$/,
+    );
+    await redis.command('ACL', 'SETUSER', GATEWAY_NAME, '+select');
+    expect(await store(other)).toMatch(/^ok store/);
+    expect(await store(redis.url.replace(/0$/, '99'))).toMatch(
+      /^failed store: .*; correct the database in session\.store$/,
     );
   });
 

@@ -72,7 +72,7 @@ describe('an authorization response', () => {
     ['for another client as well', { aud: ['web', 'other'] }, /"aud" names audiences other than this client/],
     ['that has expired', { exp: 1_000 }, /"exp" claim timestamp check failed/],
     ['without an end', { exp: undefined }, /missing required "exp"/],
-  ])('%s is refused', async (_what, changes, reason) => {
+  ])('%s is rejected', async (_what, changes, reason) => {
     const { claims, callback } = await begin();
     expect(await callback(`response=${await sign({ ...claims, ...changes } as JWTPayload)}`)).toMatchObject({
       status: 400,
@@ -81,7 +81,7 @@ describe('an authorization response', () => {
     });
   });
 
-  it('that has expired by the clock of the gateway is refused', async () => {
+  it('that has expired by the clock of the gateway is rejected', async () => {
     const { claims, callback, advance } = await begin();
     const response = await sign({ ...claims, exp: Math.floor(Date.now() / 1000) + 60 });
     advance(300_000);
@@ -91,7 +91,7 @@ describe('an authorization response', () => {
     });
   });
 
-  it('that never expires is refused', async () => {
+  it('that never expires is rejected', async () => {
     const { claims, callback } = await begin();
     // A number in JSON, and larger than every other one.
     const text = JSON.stringify({ ...claims, exp: 0 }).replace('"exp":0', '"exp":1e999');
@@ -104,7 +104,7 @@ describe('an authorization response', () => {
     });
   });
 
-  it('with another key, without a signature or with a symmetric one is refused', async () => {
+  it('with another key, without a signature or with a symmetric one is rejected', async () => {
     const { claims, callback } = await begin();
     const wrongKey = await sign(claims, createPrivateKey(pem('P-256-b')));
     expect(await callback(`response=${wrongKey}`)).toMatchObject({
@@ -121,7 +121,7 @@ describe('an authorization response', () => {
     }
   });
 
-  it('with parameters outside of the JWT is refused', async () => {
+  it('with parameters outside of the JWT is rejected', async () => {
     const { claims, callback } = await begin();
     expect(await callback(`response=${await sign(claims)}&code=injected`)).toMatchObject({
       code: 'login_failed',
@@ -129,7 +129,7 @@ describe('an authorization response', () => {
     });
   });
 
-  it('as plain parameters is refused', async () => {
+  it('as plain parameters is rejected', async () => {
     const { claims, callback } = await begin();
     expect(await callback(`code=made-up&state=${claims.state}`)).toMatchObject({
       code: 'login_failed',
@@ -137,7 +137,7 @@ describe('an authorization response', () => {
     });
   });
 
-  it('without a state, or with that of another sign-in, is refused', async () => {
+  it('without a state, or with that of another sign-in, is rejected', async () => {
     const { claims, callback } = await begin();
     const { state: _, ...rest } = claims;
     expect(await callback(`response=${await sign(rest)}`)).toMatchObject({ code: 'login_failed' });

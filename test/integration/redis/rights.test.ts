@@ -102,3 +102,17 @@ describe('a gateway whose Redis user lacks rights', () => {
     expect(await redis.command('KEYS', '*')).toEqual(['coatcheck:keys']);
   });
 });
+
+it('a gateway whose Redis user may not select the database stays out of database 0 until it may', async () => {
+  testGateway = await openTestGateway({ store: redis.url.replace(/0$/, '1') });
+  await expect.poll(() => testGateway.gateway.logs(), POLLING).toContain('session store unavailable');
+  expect(await readyz()).toMatchObject({ status: 503, store: { ok: false } });
+  expect(await redis.command('INFO', 'keyspace')).not.toContain('db0');
+
+  await setRights('+select');
+  await expect.poll(readyz, POLLING).toMatchObject({ status: 200 });
+  await testGateway.agent.signIn();
+  const keyspace = String(await redis.command('INFO', 'keyspace'));
+  expect(keyspace).toContain('db1:');
+  expect(keyspace).not.toContain('db0:');
+});

@@ -155,7 +155,7 @@ describe('a route with `token: client`', () => {
     expect((await agent.fetch('/open/three')).status).toBe(200);
   });
 
-  it('asks once a minute where the provider refuses, and other routes do not notice', async () => {
+  it('asks once a minute where the provider refuses, and affects no other route', async () => {
     const { agent, provider } = testGateway;
     await agent.signIn();
     provider.checkTokenRequest = (form) => {

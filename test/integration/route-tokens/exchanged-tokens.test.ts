@@ -139,7 +139,7 @@ describe('a route with `token: exchange`', () => {
     expect(exchanges()).toBe(1);
   });
 
-  it("is exchanged again with the person's next token, while the one at hand is used", async () => {
+  it('exchanges the next token of the user, and uses the previous result meanwhile', async () => {
     const { agent } = testGateway;
     await agent.signIn();
     await agent.fetch('/orders/one');
@@ -193,7 +193,7 @@ describe('a route with `token: exchange`', () => {
     expect(exchanges()).toBe(2);
   });
 
-  it('is 502 where the provider says no, asked once a minute, and nobody else notices', async () => {
+  it('responds 502 where the provider refuses, asks once a minute, and affects no other route', async () => {
     const { agent, provider } = testGateway;
     await agent.signIn();
     provider.checkTokenRequest = (form) => {
@@ -245,7 +245,7 @@ describe('a route with `token: exchange`', () => {
     expect(Number(response.header('retry-after'))).toBeGreaterThan(0);
   });
 
-  it('keeps the session out of it when the upstream wants more scopes, and asks for a stronger sign-in', async () => {
+  it('passes a challenge for a scope on, and asks for a stronger sign-in when the upstream does', async () => {
     const { agent, upstream } = testGateway;
     await agent.signIn();
     upstream.respond(status(403, { 'www-authenticate': 'Bearer error="insufficient_scope", scope="x"' }));

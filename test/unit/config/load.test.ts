@@ -184,6 +184,11 @@ describe('loading an unusable configuration file', () => {
     ['session:\n  secrets: [${file:/run/secrets/x}]', 2, 'an interpolation inside [ ] or { } needs quotes'],
     ['session:\n  secrets: [\n    a,\n    ${SECRET},\n  ]', 4, 'an interpolation inside [ ] or { } needs'],
     ['tls: { ca: ${file:/x}, key: y }', 1, 'an interpolation inside [ ] or { } needs quotes'],
+    [
+      'tls: { key: ${file:/x} }\nadmin:\n  listen: y\nlog: {}',
+      1,
+      'an interpolation inside [ ] or { } needs quotes',
+    ],
     ['provider:\n\ttype: oidc', 2, 'expected spaces for indentation, got a tab'],
     ['provider:\n  type: oidc\n\tissuer: x', 3, 'expected spaces for indentation, got a tab'],
     ['a: [x, y\nb: c', 2, 'a [ or { is not closed'],

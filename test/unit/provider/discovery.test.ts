@@ -112,6 +112,14 @@ describe('discovery', () => {
     expect(looks).toHaveLength(2);
   });
 
+  it('discovery logs no failure of an attempt that its end has cut off', async () => {
+    const { discovery, lines, fail } = openDiscovery();
+    void discovery.start();
+    discovery.close();
+    await fail();
+    expect(lines).toEqual([]);
+  });
+
   it('discovery logs the first failure as an error, later ones at a lower level, and the recovery', async () => {
     const { discovery, lines, fail, find } = openDiscovery();
     void discovery.start();

@@ -155,17 +155,17 @@ describe('provider.profile fapi2', () => {
     ['discoveryUrl', { discoveryUrl: 'http://127.0.0.1/metadata' }],
     ['endpoints.token', { endpoints: { token: 'http://127.0.0.1/token' } }],
     ['requestObject', { login: 'decoupled' }],
-  ])('refuses provider.%s of %o', (key, changes) => {
+  ])('rejects provider.%s of %o', (key, changes) => {
     expect(paths(changes)).toEqual([`provider.${key}`]);
   });
 
-  it('refuses RS256 with the first of keys, which is what an RSA key signs by default', () => {
+  it('rejects RS256 with the first of keys, which is what an RSA key signs by default', () => {
     const keys = [{ key: pem('rsa') }];
     expect(paths({ privateKey: undefined }, { keys })).toEqual(['provider.signingAlg']);
     expect(() => paths({ privateKey: undefined, signingAlg: 'PS256' }, { keys })).toThrow('was accepted');
   });
 
-  it('refuses a signed request with RS256', () => {
+  it('rejects a signed request with RS256', () => {
     const keys = [{ key: pem('rsa') }];
     expect(paths({ requestObject: { signingAlg: 'RS256' } }, { keys })).toEqual([
       'provider.requestObject.signingAlg',
