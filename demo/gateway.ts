@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { withTimeout } from '../src/concurrency/with-timeout.ts';
 import { v8Flags } from '../src/performance/v8-flags.ts';
 import { DemoError } from './demo-error.ts';
 import { type LogLine, parseLogLine } from './log-line.ts';
@@ -54,7 +55,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 
   async function stop(): Promise<void> {
     gateway.kill('SIGTERM');
-    if ((await Promise.race([ended, delay(3000)])) === undefined) gateway.kill('SIGKILL');
+    if ((await withTimeout(ended, 3000)) === undefined) gateway.kill('SIGKILL');
     await ended;
   }
 

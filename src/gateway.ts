@@ -14,7 +14,7 @@ import { createGenerations, type Generation, type GenerationProvider } from './g
 import type { HostSessions } from './gateway/host-session.ts';
 import { createStoreKeys } from './gateway/store-keys.ts';
 import { createSharedState } from './gateway/shared-state.ts';
-import type { OversizedHead } from './http/problem/oversized-head.ts';
+import type { UnreadableRequests } from './http/problem/unreadable-requests.ts';
 import { recentProblems } from './observability/log.ts';
 import type { ExpressClasses } from './performance/express-classes.ts';
 import { configSchema } from './provider/read-config.ts';
@@ -30,8 +30,8 @@ export type Gateway = HostSessions & {
    * protocol than WebSocket is refused instead of served over HTTP, and each request costs slightly more CPU.
    */
   serverOptions: ServerOptions;
-  /** Builds the responses to requests that the server cannot read because their heads are too large. */
-  oversizedHead: OversizedHead;
+  /** Logs requests that the server cannot parse, and builds the responses to them. */
+  unreadableRequests: UnreadableRequests;
   /** Handles the server's `upgrade` events. */
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
   /** Handles the admin listener's requests. */
@@ -172,7 +172,7 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
     app: (request, response) => current.app(request, response),
     serverOptions: { ...apps.classes, shouldUpgradeCallback: offersWebSocket },
     upgrade: (...upgrade) => current.upgrade(...upgrade),
-    oversizedHead: (headers) => current.oversizedHead(headers),
+    unreadableRequests: (request) => current.unreadableRequests(request),
     snapshot,
     admin: (request, response) => current.admin(request, response),
     session: (request) => current.hostSessions.session(request),

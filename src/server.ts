@@ -7,7 +7,7 @@ import { noPeers, type PeerWorkers, type Snapshot } from './admin/snapshot.ts';
 import type { Config } from './config/schema/schema.ts';
 import { createGateway } from './gateway.ts';
 import { createConnections } from './http/server/connections.ts';
-import { respondToOversizedHeads } from './http/server/oversized-heads.ts';
+import { respondToClientErrors } from './http/server/client-errors.ts';
 import { hasCertificate, listenerTlsOptions } from './http/server/listener-tls.ts';
 import type { Logger } from './observability/log.ts';
 
@@ -55,14 +55,15 @@ export async function startServer(
     keepAliveTimeout: KEEP_ALIVE_MS,
     // The route's `timeout.idle` limits slow bodies instead.
     requestTimeout: 0,
-    requireHostHeader: true,
+    // The guard requires it, so that its error is like any other.
+    requireHostHeader: false,
   };
   const secureServer = hasCertificate(config.tls)
     ? createSecureServer({ ...options, ...listenerTlsOptions(config.tls) })
     : undefined;
   const server = secureServer ?? createServer(options);
   const connections = createConnections(server);
-  respondToOversizedHeads(server, connections, gateway.oversizedHead);
+  respondToClientErrors(server, connections, gateway.unreadableRequests);
   server.on('request', gateway.app);
   // The gateway sends 100 Continue itself, once it wants the body.
   server.on('checkContinue', gateway.app);

@@ -1,3 +1,4 @@
+import { shareRuns } from '../concurrency/shared-run.ts';
 import type { Provider } from '../provider/provider.ts';
 import type { SessionStore } from '../sessions/store/store.ts';
 import { STORE_TEST_PAUSE_MS } from '../timing.ts';
@@ -31,19 +32,15 @@ export function createReadiness(deps: {
   /** Undefined until the rights have been tested. */
   let missing: readonly string[] | undefined;
 
-  const test = async () => {
-    await store.ping();
-    missing = await deps.missingRights();
-  };
-  /** The test in progress: while the store hangs, probes do not add to the commands that wait. */
-  let running: Promise<void> | undefined;
-  const startTest = (): Promise<void> => {
-    // The connection logs an outage.
-    running ??= test()
-      .catch(() => undefined)
-      .finally(() => (running = undefined));
-    return running;
-  };
+  /** Shared: while the store hangs, probes do not add to the commands that wait. */
+  const startTest = shareRuns(async () => {
+    try {
+      await store.ping();
+      missing = await deps.missingRights();
+    } catch {
+      // The connection logs an outage.
+    }
+  });
   const testUntilKnown = async () => {
     await startTest();
     if (missing === undefined && !draining)

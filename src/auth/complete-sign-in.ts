@@ -32,7 +32,7 @@ export type CompleteSignIn = (
 type SignInServices = {
   readonly sessions: Sessions;
   readonly refresher: Pick<TokenRefresher, 'withoutRefresh'>;
-  /** Throws `not_allowed` for a person who may have no session. */
+  /** Throws `not_allowed` for a user who may have no session. */
   readonly checkSignIn: (signIn: SignIn) => void;
   readonly audit: Audit;
 };

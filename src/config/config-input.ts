@@ -18,7 +18,7 @@ export type ConfigInput = {
   /** TLS of the public listener. Without a certificate, it speaks plain HTTP. */
   tls?:
     | {
-        /** The certificate of the public listener, in PEM, with its intermediate ones after it. */
+        /** The certificate of the public listener, in PEM, followed by its intermediate certificates. */
         certificate?: string;
         /** The private key of the certificate, in PEM, not encrypted. */
         key?: string;
@@ -28,8 +28,8 @@ export type ConfigInput = {
   admin?:
     | {
         /**
-         * Where health, metrics and session administration are served; another address than `listen`, also a
-         * Unix socket. Keep it private.
+         * The address of the admin listener, which serves health, metrics and session administration:
+         * `host:port` or a Unix socket, different from `listen`. Keep it private.
          * @defaultValue `127.0.0.1:9464`
          */
         listen?: string | undefined;
@@ -47,8 +47,8 @@ export type ConfigInput = {
       }
     | undefined;
   /**
-   * How many processes serve: a number, or `auto` for one per core. More than 1 needs a `session.store`
-   * in Redis.
+   * How many processes serve requests: a number, or `auto` for one per core. More than 1 needs a
+   * `session.store` in Redis.
    * @defaultValue `1`
    */
   workers?: number | 'auto' | `${number}` | undefined;
@@ -58,19 +58,19 @@ export type ConfigInput = {
    */
   allowedHosts?: Array<string> | undefined;
   /**
-   * Addresses and CIDR ranges of proxies whose `X-Forwarded-For` is trusted, and `unix` for whoever
-   * connects to a Unix socket. None by default; no other forwarding header is read.
+   * Addresses and CIDR ranges of proxies whose `X-Forwarded-For` is trusted, and `unix` for every client
+   * of a Unix socket. By default no proxy is trusted. The gateway reads no other forwarding header.
    * @defaultValue `[]`
    */
   trustProxy?: Array<string> | undefined;
   /**
-   * How long requests and refreshes in flight may take to finish after SIGTERM or SIGINT.
+   * How long requests and refreshes in progress may take to finish after SIGTERM or SIGINT.
    * @defaultValue `25s`
    */
   shutdownTimeout?: string | undefined;
   /**
-   * How long the gateway goes on accepting connections after SIGTERM or SIGINT, with `/readyz` at 503,
-   * so that a load balancer stops sending requests first. Part of `shutdownTimeout`.
+   * How long the gateway still accepts connections after SIGTERM or SIGINT, while `/readyz` is 503, so
+   * that a load balancer stops sending requests first. Part of `shutdownTimeout`.
    * @defaultValue `0s`
    */
   shutdownDelay?: string | undefined;
@@ -92,20 +92,23 @@ export type ConfigInput = {
     store?: string | undefined;
     /** The Redis user, instead of one in `session.store`. */
     username?: string;
-    /** The password at Redis as it is, not percent-encoded, instead of one in `session.store`. */
+    /** The password of the Redis user, not percent-encoded, instead of one in `session.store`. */
     password?: string;
-    /** The user at the Sentinels. Without a user and a password, the gateway does not sign in there. */
+    /** The user at the Sentinels. Without a user and a password, the gateway sends them no credentials. */
     sentinelUsername?: string;
     /** The password at the Sentinels. */
     sentinelPassword?: string;
     /** TLS to Redis and its Sentinels: a private CA, a client certificate. Only with `rediss`. */
     tls?:
       | {
-          /** The CA certificates, in PEM, that Redis is verified with, instead of those that Node.js trusts. */
+          /**
+           * The CA certificates, in PEM, that the gateway accepts for Redis, instead of those that Node.js
+           * trusts.
+           */
           ca?: string;
           /**
-           * The client certificate, in PEM, that the gateway shows to Redis, with its intermediate ones after
-           * it.
+           * The client certificate that the gateway presents to Redis, in PEM, followed by its intermediate
+           * certificates.
            */
           certificate?: string;
           /** The private key of the client certificate, in PEM, not encrypted. */
@@ -118,8 +121,8 @@ export type ConfigInput = {
      */
     keyPrefix?: string | undefined;
     /**
-     * Secrets that seal cookies and sessions, random and at least 32 characters each: the first seals, all
-     * of them open.
+     * Secrets that encrypt and authenticate (seal) cookies and sessions, random and at least 32 characters
+     * each: the first seals, and every one opens.
      */
     secrets: Array<string>;
     /**
@@ -157,13 +160,13 @@ export type ConfigInput = {
     cache?:
       | {
           /**
-           * How long a session is served from the memory of the process before the store is read again; `0s`
-           * turns the cache off.
+           * How long a process serves a session from its memory before it reads the store again; `0s` turns the
+           * cache off.
            * @defaultValue `5s`
            */
           maxAge?: string | undefined;
           /**
-           * How many sessions the cache holds at most, and how much memory it takes: 4 KiB for each. With larger
+           * How many sessions the cache holds at most. It takes at most 4 KiB of memory for each, so with larger
            * tokens it holds fewer.
            * @defaultValue `50000`
            */
@@ -207,10 +210,10 @@ export type ConfigInput = {
          */
         errorPage?: string;
         /**
-         * Query parameters of `GET /auth/login` that pass on to the provider: each with a list of its values,
-         * or `any`. `login_hint` and `prompt=none` always pass. Any site can link to `GET /auth/login`, so
-         * list the values of what matters. Parameters of the protocol, such as `scope` or `state`, cannot
-         * pass.
+         * Query parameters of `GET /auth/login` that the gateway passes on to the provider: each with a list
+         * of its values, or `any`. `login_hint` and `prompt=none` always pass. Any site can link to `GET
+         * /auth/login`, so list the values of each parameter that affects security. Parameters of the
+         * protocol, such as `scope` or `state`, cannot pass.
          * @defaultValue `{}`
          */
         parameters?: Record<string, 'any' | Array<string>> | undefined;
@@ -278,19 +281,20 @@ export type ConfigInput = {
          */
         retries?: number | `${number}` | undefined;
         /**
-         * How long the lock of a session lasts unless it is renewed. Must be longer than `refresh.timeout`.
+         * How long the lock of a session lasts if its holder does not renew it. Must be longer than
+         * `refresh.timeout`.
          * @defaultValue `30s`
          */
         lockTtl?: string | undefined;
         /**
-         * How many refreshes of one token a session may cause in a minute, across all replicas: that of its
-         * sign-in, or that of a route with `scopes` or `resource`. All tokens of a session together may cause
-         * ten times as many.
+         * How many times in a minute, across all replicas, a session may cause a refresh of one token: the
+         * token of the sign-in, or that of a route with `scopes` or `resource`. All tokens of a session
+         * together may cause ten times as many.
          * @defaultValue `30`
          */
         maxPerMinute?: number | `${number}` | undefined;
         /**
-         * How many refreshes one process may have in flight at once.
+         * How many refreshes one process may run at once.
          * @defaultValue `32`
          */
         maxConcurrent?: number | `${number}` | undefined;
@@ -319,20 +323,20 @@ export type ConfigInput = {
          */
         attempts?: number | `${number}` | undefined;
         /**
-         * Failed attempts for one user name, however it is written, that one address may make in a minute.
+         * How many failed attempts for one user name, however it is written, one address may make in a minute.
          * @defaultValue `10`
          */
         attemptsPerUser?: number | `${number}` | undefined;
         /**
-         * Failed attempts for one user name in a minute from all addresses, except those from which the user
-         * has signed in before. Once it is reached, each block of addresses (IPv4 /24, IPv6 /48) still has
-         * three attempts a day.
+         * How many failed attempts for one user name all addresses together may make in a minute, not counting
+         * those from which the user has signed in before. Once the limit is reached, each block of addresses
+         * (IPv4 /24, IPv6 /48) still has three attempts a day.
          * @defaultValue `100`
          */
         attemptsPerUserTotal?: number | `${number}` | undefined;
         /**
-         * How many logout tokens one address may post in a minute, and how many front-channel logouts. The
-         * provider has one address, and posts a token for each session that it ends.
+         * How many logout tokens one address may post in a minute, and how many front-channel logouts it may
+         * request. The provider has one address, and posts a token for each session that it ends.
          * @defaultValue `6000`
          */
         backchannelLogout?: number | `${number}` | undefined;
@@ -363,22 +367,22 @@ export type ConfigInput = {
          */
         path: string;
         /**
-         * The http(s) URL of the API, or a list of the URLs of its servers. A path in it is prepended to the
-         * path of the request. A route of which only a proxy in `trustProxy` asks, by `GET /auth/check`, needs
-         * none. With `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.
+         * The http(s) URL of the API, or a list of the URLs of its servers. Its path is prepended to the path
+         * of the request. A route that only a proxy in `trustProxy` uses, by `GET /auth/check`, needs none.
+         * With `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.
          */
         upstream?: string | Array<string>;
         /** TLS to the upstream: a private CA, a client certificate, another server name. */
         tls?:
           | {
               /**
-               * The CA certificates, in PEM, that the upstream is verified with, instead of those that Node.js
-               * trusts.
+               * The CA certificates, in PEM, that the gateway accepts for the upstream, instead of those that
+               * Node.js trusts.
                */
               ca?: string;
               /**
-               * The client certificate, in PEM, that the gateway shows to the upstream, with its intermediate ones
-               * after it.
+               * The client certificate that the gateway presents to the upstream, in PEM, followed by its
+               * intermediate certificates.
                */
               certificate?: string;
               /** The private key of the client certificate, in PEM, not encrypted. */
@@ -412,12 +416,12 @@ export type ConfigInput = {
          */
         websocket?: boolean | 'true' | 'false' | undefined;
         /**
-         * Narrower scopes for this upstream, which gets an access token of its own (RFC 6749, section 6).
+         * Narrower scopes for this upstream, which then gets an access token of its own (RFC 6749, section 6).
          * @defaultValue `[]`
          */
         scopes?: Array<string> | undefined;
         /**
-         * Resource indicators for this upstream, which gets an access token of its own (RFC 8707).
+         * Resource indicators for this upstream, which then gets an access token of its own (RFC 8707).
          * @defaultValue `[]`
          */
         resource?: Array<string> | undefined;
@@ -425,11 +429,12 @@ export type ConfigInput = {
         bearer?:
           | {
               /**
-               * The issuers of such tokens, exactly as in `iss`. Their keys are found by their metadata.
+               * The issuers whose access tokens a caller without a session may present, exactly as in `iss`. The
+               * gateway finds their keys through their metadata.
                * @defaultValue `[]`
                */
               issuers?: Array<string> | undefined;
-              /** The audience that such a token must have in `aud`. */
+              /** The audience that the access token of such a caller must have in `aud`. */
               audience?: string;
             }
           | undefined;
@@ -446,7 +451,7 @@ export type ConfigInput = {
               /** The `audience` of the token request, also with `token: client`. */
               audience?: string;
               /**
-               * The scopes that the exchanged token is to have.
+               * The scopes that the gateway requests for the exchanged token.
                * @defaultValue `[]`
                */
               scopes?: Array<string> | undefined;
@@ -479,8 +484,8 @@ export type ConfigInput = {
                */
               headers?: string | undefined;
               /**
-               * How long a body may stall in either direction; `0s` is no limit, for streams. In each such interval,
-               * a request body must deliver 100 bytes a second, unless the API itself reads nothing.
+               * How long a body may stall in either direction; `0s` is no limit, for streams. Within each such time,
+               * a request body must deliver 100 bytes a second on average, unless the API itself reads nothing.
                * @defaultValue `60s`
                */
               idle?: string | undefined;
@@ -490,8 +495,8 @@ export type ConfigInput = {
         connections?:
           | {
               /**
-               * How many connections one process may have to the upstream. Further requests wait for one, as long as
-               * `timeout.headers`; a stream keeps its own.
+               * How many connections one process may have to the upstream. Further requests wait for one, for
+               * `timeout.headers` at most. A stream occupies its connection until it ends.
                * @defaultValue `4096`
                */
               max?: number | `${number}` | undefined;
@@ -612,7 +617,8 @@ export type ConfigInput = {
               /**
                * Header fields with claims of the session: each name with a JSON Pointer (RFC 6901). A client's own
                * fields of these names pass on no route. Values are percent-encoded UTF-8; lists are joined by
-               * commas. A claim that is missing, or no text, number, boolean or list of those, sends no field.
+               * commas. A claim that is missing, or is not a text, a number, a boolean or a list of those, sends no
+               * field.
                * @defaultValue `{}`
                */
               headers?: Record<string, string> | undefined;
@@ -623,15 +629,16 @@ export type ConfigInput = {
               jwt?: {
                 /** The header field of the JWT. A client's own field of this name passes on no route. */
                 header: string;
-                /** Its `aud`, which the upstream must check. */
+                /** The `aud` of the JWT, which the upstream must check. */
                 audience: string;
                 /**
-                 * The claims of the session that it has, by their names.
+                 * The names of the session claims that the JWT contains.
                  * @defaultValue `[sub]`
                  */
                 claims?: Array<string> | undefined;
                 /**
-                 * How long it is valid, from `10s` to `10m`. The gateway sends one until a quarter of this is left.
+                 * How long the JWT is valid, from `10s` to `10m`. The gateway reuses a JWT until a quarter of this
+                 * time is left.
                  * @defaultValue `60s`
                  */
                 lifetime?: string | undefined;
@@ -679,8 +686,8 @@ export type ConfigInput = {
          */
         subjects?: 'hashed' | 'plain' | undefined;
         /**
-         * The key of the hashes, random and at least 32 characters. Without one, it is derived from
-         * `session.secrets`, and the hashes change when these are rotated.
+         * The key of the hashes, random and at least 32 characters. Without `audit.key`, the gateway derives
+         * one from `session.secrets`, and the hashes change when you rotate these.
          */
         key?: string;
       }
@@ -690,7 +697,7 @@ export type ConfigInput = {
     | {
         /**
          * `env` sends spans if the environment has `OTEL_EXPORTER_OTLP_ENDPOINT` or
-         * `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`; `off`.
+         * `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`; `off` sends none.
          * @defaultValue `env`
          */
         traces?: 'env' | 'off' | undefined;
@@ -710,11 +717,14 @@ export type ConfigInput = {
     | Array<{
         /** The private key, not encrypted: PKCS#8 in PEM, or a JWK. */
         key: string;
-        /** Its `kid`, unique among the keys; by default that of the JWK, or else its thumbprint (RFC 7638). */
+        /**
+         * The `kid` of the key, unique among the keys; by default that of the JWK, or else its thumbprint (RFC
+         * 7638).
+         */
         keyId?: string;
         /**
-         * What the key is for: `sig`, signing; or `enc`, decrypting ID tokens that the provider encrypts, with
-         * a key of RSA or of an elliptic curve P-256, P-384 or P-521.
+         * What the key is for: `sig`, signing; or `enc`, decrypting ID tokens that the provider encrypts. A
+         * key for `enc` is an RSA key, or one on the curve P-256, P-384 or P-521.
          * @defaultValue `sig`
          */
         use?: 'sig' | 'enc' | undefined;
@@ -769,8 +779,8 @@ export type OidcProviderInput = {
   clientId: string;
   /**
    * How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`,
-   * `private_key_jwt`, with the client certificate of `provider.tls` by `tls_client_auth` or
-   * `self_signed_tls_client_auth`, or `none` for a public client, which PKCE alone protects.
+   * `private_key_jwt`, `tls_client_auth` or `self_signed_tls_client_auth` (both with the client
+   * certificate of `provider.tls`), or `none` for a public client, which PKCE alone protects.
    * @defaultValue `client_secret_basic`
    */
   clientAuthentication?:
@@ -787,7 +797,7 @@ export type OidcProviderInput = {
    */
   clientSecret?: string;
   /**
-   * The private key of `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first
+   * The private key for `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first
    * of `keys`.
    */
   privateKey?: string;
@@ -807,8 +817,8 @@ export type OidcProviderInput = {
     | 'EdDSA'
     | 'Ed25519';
   /**
-   * The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex,
-   * which returns it for a dead refresh token.
+   * The error codes of a refresh that end the session. Add `invalid_request` for Dex, which returns it
+   * for a refresh token that is no longer valid.
    * @defaultValue `[invalid_grant]`
    */
   rejectionErrors?: Array<string> | undefined;
@@ -833,7 +843,7 @@ export type OidcProviderInput = {
   /**
    * Whether the gateway sends the parameters of a sign-in directly to the provider (RFC 9126), so that
    * the browser carries only a reference: `auto`, if the provider offers it; `required`; or `off`. With
-   * `required`, a provider that does not offer it is not used.
+   * `required`, the gateway uses no provider that does not offer it.
    * @defaultValue `auto`
    */
   par?: 'auto' | 'required' | 'off' | undefined;
@@ -876,9 +886,9 @@ export type OidcProviderInput = {
   logoutUrl?: string;
   /**
    * When the userinfo endpoint is called: `auto`, at a sign-in whose ID token lacks one of
-   * `session.claims`; `login`, at every sign-in; or `never`. Its claims fill what the ID token lacks.
-   * Its `sub` must be that of the ID token. With `auto`, a failure is logged and the sign-in succeeds;
-   * with `login`, it fails.
+   * `session.claims`; `login`, at every sign-in; or `never`. The userinfo response adds the claims that
+   * the ID token lacks. Its `sub` must be that of the ID token. With `auto`, a failure is logged and the
+   * sign-in succeeds; with `login`, it fails.
    * @defaultValue `auto`
    */
   userinfo?: 'auto' | 'login' | 'never' | undefined;
@@ -888,8 +898,9 @@ export type OidcProviderInput = {
    */
   audiences?: Array<string> | undefined;
   /**
-   * The algorithm that the client is registered for at the provider. ID and logout tokens with another
-   * one are rejected; without it, any asymmetric one that the provider announces is accepted.
+   * The signing algorithm of ID tokens that the client is registered for at the provider. The gateway
+   * rejects ID and logout tokens with any other. Without this key, it accepts every asymmetric algorithm
+   * that the provider announces.
    */
   idTokenSignedResponseAlg?:
     | 'RS256'
@@ -933,13 +944,13 @@ export type OidcProviderInput = {
   tls?:
     | {
         /**
-         * The CA certificates, in PEM, that the provider is verified with, instead of those that Node.js
-         * trusts.
+         * The CA certificates, in PEM, that the gateway accepts for the provider, instead of those that
+         * Node.js trusts.
          */
         ca?: string;
         /**
-         * The client certificate, in PEM, that the gateway shows to the provider, with its intermediate ones
-         * after it.
+         * The client certificate that the gateway presents to the provider, in PEM, followed by its
+         * intermediate certificates.
          */
         certificate?: string;
         /** The private key of the client certificate, in PEM, not encrypted. */
@@ -992,12 +1003,15 @@ export type Oauth2ProviderInput = {
    * expire.
    */
   revocationEndpoint?: string;
-  /** Says who signed in. It gets the access token once, at sign-in; its response holds the claims. */
+  /**
+   * Where the gateway learns who signed in. It calls this endpoint once, at sign-in, with the access
+   * token; the response holds the claims.
+   */
   userinfoEndpoint?: string;
   /**
-   * A JSON Pointer (RFC 6901) to the user who signed in: in the response of `provider.userinfoEndpoint`,
-   * by default `/sub`. Without that endpoint it is required, and points into the token response. Its
-   * value is a text or a whole number.
+   * A JSON Pointer (RFC 6901) to the identifier of the user in the response of
+   * `provider.userinfoEndpoint`; by default `/sub`. Without that endpoint the key is required, and
+   * points into the token response. The identifier is a text or a whole number.
    */
   subject?: string;
   /**
@@ -1009,8 +1023,8 @@ export type Oauth2ProviderInput = {
   clientId: string;
   /**
    * How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`,
-   * `private_key_jwt`, with the client certificate of `provider.tls` by `tls_client_auth` or
-   * `self_signed_tls_client_auth`, or `none` for a public client, which PKCE alone protects.
+   * `private_key_jwt`, `tls_client_auth` or `self_signed_tls_client_auth` (both with the client
+   * certificate of `provider.tls`), or `none` for a public client, which PKCE alone protects.
    * @defaultValue `client_secret_basic`
    */
   clientAuthentication?:
@@ -1027,7 +1041,7 @@ export type Oauth2ProviderInput = {
    */
   clientSecret?: string;
   /**
-   * The private key of `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first
+   * The private key for `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first
    * of `keys`.
    */
   privateKey?: string;
@@ -1047,8 +1061,8 @@ export type Oauth2ProviderInput = {
     | 'EdDSA'
     | 'Ed25519';
   /**
-   * The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex,
-   * which returns it for a dead refresh token.
+   * The error codes of a refresh that end the session. Add `invalid_request` for Dex, which returns it
+   * for a refresh token that is no longer valid.
    * @defaultValue `[invalid_grant]`
    */
   rejectionErrors?: Array<string> | undefined;
@@ -1085,13 +1099,13 @@ export type Oauth2ProviderInput = {
   tls?:
     | {
         /**
-         * The CA certificates, in PEM, that the provider is verified with, instead of those that Node.js
-         * trusts.
+         * The CA certificates, in PEM, that the gateway accepts for the provider, instead of those that
+         * Node.js trusts.
          */
         ca?: string;
         /**
-         * The client certificate, in PEM, that the gateway shows to the provider, with its intermediate ones
-         * after it.
+         * The client certificate that the gateway presents to the provider, in PEM, followed by its
+         * intermediate certificates.
          */
         certificate?: string;
         /** The private key of the client certificate, in PEM, not encrypted. */
@@ -1212,13 +1226,13 @@ export type CredentialsProviderInput = {
   tls?:
     | {
         /**
-         * The CA certificates, in PEM, that the provider is verified with, instead of those that Node.js
-         * trusts.
+         * The CA certificates, in PEM, that the gateway accepts for the provider, instead of those that
+         * Node.js trusts.
          */
         ca?: string;
         /**
-         * The client certificate, in PEM, that the gateway shows to the provider, with its intermediate ones
-         * after it.
+         * The client certificate that the gateway presents to the provider, in PEM, followed by its
+         * intermediate certificates.
          */
         certificate?: string;
         /** The private key of the client certificate, in PEM, not encrypted. */
@@ -1235,7 +1249,10 @@ export type AccessRuleInput = {
   equals?: string | number | boolean;
   /** The claim is a list with this value. */
   contains?: string | number | boolean;
-  /** The claim is a text with this end; before an end with `@`, it has no other `@`. */
+  /**
+   * The claim is a text that ends with this one; if this one contains `@`, the claim contains no other
+   * `@`.
+   */
   endsWith?: string;
   /** The claim is one of these values. */
   in?: Array<string | number | boolean>;

@@ -8,8 +8,8 @@ import type { Config } from '../config/schema/schema.ts';
 import { createAccessLogMiddleware } from '../http/access-log.ts';
 import { createProxyTrust } from '../http/inbound/client-address.ts';
 import { createGuardMiddleware } from '../http/inbound/guard.ts';
-import { createProblemMiddleware } from '../http/problem/middleware.ts';
-import { createOversizedHead, type OversizedHead } from '../http/problem/oversized-head.ts';
+import { createProblemLog, createProblemMiddleware } from '../http/problem/middleware.ts';
+import { createUnreadableRequests, type UnreadableRequests } from '../http/problem/unreadable-requests.ts';
 import type { BreakerState } from '../observability/metrics/services.ts';
 import { createProvider } from '../provider/kinds.ts';
 import type { Provider } from '../provider/provider.ts';
@@ -35,7 +35,7 @@ export type Generation = {
   readonly app: RequestListener;
   readonly upgrade: UpgradeListener;
   readonly admin: RequestListener;
-  readonly oversizedHead: OversizedHead;
+  readonly unreadableRequests: UnreadableRequests;
   readonly hostSessions: HostSessions;
   /** Its circuit breakers, for metrics. */
   readonly breakers: () => readonly BreakerState[];
@@ -149,7 +149,13 @@ export function createGenerations(deps: {
       app,
       upgrade,
       admin,
-      oversizedHead: createOversizedHead({ problems, navigationErrors, log }),
+      unreadableRequests: createUnreadableRequests({
+        guard,
+        problems,
+        navigationErrors,
+        accessLog,
+        logProblem: createProblemLog(log, metrics),
+      }),
       hostSessions,
       breakers,
       settings,

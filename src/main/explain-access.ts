@@ -6,7 +6,7 @@ import type { Config } from '../config/schema/schema.ts';
 import { parseTarget } from '../http/inbound/target.ts';
 import { createRoutes } from '../proxy/routes.ts';
 
-/** What the rules say about one request of a person with these claims. */
+/** What the rules say about one request of a user with these claims. */
 type Explanation = { readonly lines: readonly string[]; readonly isAllowed: boolean };
 
 /**
@@ -35,7 +35,7 @@ export function explainAccess(config: Config, claims: Record<string, unknown>, p
 const MAX_CLAIMS = 1_048_576;
 
 /**
- * Reads the claims of a person: a JSON object, as in the payload of an ID token. Throws a {@link ConfigError}, without anything of
+ * Reads the claims of a user: a JSON object, as in the payload of an ID token. Throws a {@link ConfigError}, without anything of
  * the file, when it has none.
  */
 export function readClaims(file: string): Record<string, unknown> {

@@ -1,4 +1,5 @@
 import { backoffMs } from '../concurrency/backoff.ts';
+import { shareRuns } from '../concurrency/shared-run.ts';
 import { GatewayError } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
 
@@ -26,34 +27,28 @@ export function createDiscovery<Found>(deps: {
 }): Discovery<Found> {
   const { discover, onFound, issuer, log } = deps;
   let found: Found | undefined;
-  let attempt: Promise<Found> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
   let failures = 0;
   let failure: string | undefined;
 
-  const tryOnce = (): Promise<Found> => {
-    attempt ??= discover()
-      .then(
-        (result) => {
-          log.info({ issuer }, 'provider ready');
-          failures = 0;
-          failure = undefined;
-          onFound();
-          return (found = result);
-        },
-        (error: unknown) => {
-          failures += 1;
-          failure = reasonOf(error);
-          // Only the first failure is an error: an hour of downtime must not fill the log. `close` aborts the last attempt.
-          if (!closed)
-            log[failures === 1 ? 'error' : 'debug']({ issuer, err: error }, 'provider not ready; retrying');
-          throw error;
-        },
-      )
-      .finally(() => (attempt = undefined));
-    return attempt;
-  };
+  const tryOnce = shareRuns(async (): Promise<Found> => {
+    try {
+      const result = await discover();
+      log.info({ issuer }, 'provider ready');
+      failures = 0;
+      failure = undefined;
+      onFound();
+      return (found = result);
+    } catch (error) {
+      failures += 1;
+      failure = reasonOf(error);
+      // Only the first failure is an error: an hour of downtime must not fill the log. `close` aborts the last attempt.
+      if (!closed)
+        log[failures === 1 ? 'error' : 'debug']({ issuer, err: error }, 'provider not ready; retrying');
+      throw error;
+    }
+  });
 
   const keepTrying = async () => {
     // A caller of `get` may have found it during the pause.

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { RedisAccess } from '../config/schema/redis-access.ts';
+import { shareRuns } from '../concurrency/shared-run.ts';
 import { withTimeout } from '../concurrency/with-timeout.ts';
 import { GatewayError } from '../errors.ts';
 import type { Logger } from '../observability/log.ts';
@@ -77,7 +78,8 @@ export function createRedisConnection(deps: {
     health.succeeded();
   });
 
-  const waitForReady = async () => {
+  /** One wait for the connection, shared by all callers; rejects if the client does not reconnect in time. */
+  const waitForConnection = shareRuns(async () => {
     const ready = Promise.withResolvers<true>();
     const onReady = () => ready.resolve(true);
     client.once('ready', onReady);
@@ -87,13 +89,7 @@ export function createRedisConnection(deps: {
     );
     client.off('ready', onReady);
     if (!isReady) throw new Error('not connected to Redis', { cause: lastError });
-  };
-  /** One wait for the connection, shared by all callers; rejects if the client does not reconnect in time. */
-  let pendingWait: Promise<void> | undefined;
-  const waitForConnection = (): Promise<void> => {
-    pendingWait ??= waitForReady().finally(() => (pendingWait = undefined));
-    return pendingWait;
-  };
+  });
 
   const run: RedisConnection['run'] = async (operation, action) => {
     const startedAtMs = performance.now();

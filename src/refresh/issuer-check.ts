@@ -17,7 +17,7 @@ export function createIssuerCheck(deps: {
     if (data.issuer === issuer) return false;
     log.warn(
       { session: key, issuer: data.issuer },
-      'the session is of another issuer than the provider; ending it without a refresh',
+      'the session belongs to another issuer than the provider; ending it without a refresh',
     );
     await sessions.end(key, 'issuer_changed');
     return true;

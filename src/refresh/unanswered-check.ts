@@ -1,5 +1,6 @@
 import { unjitteredBackoffMs, type BackoffRange } from '../concurrency/backoff.ts';
 import type { CircuitBreaker } from '../concurrency/circuit-breaker.ts';
+import { shareRuns } from '../concurrency/shared-run.ts';
 import { randomIdentifier } from '../crypto/identifier.ts';
 import type { RefreshOutcome, RefreshRequest } from '../provider/provider.ts';
 import { createAudience } from '../tokens/audience.ts';
@@ -38,15 +39,13 @@ export function createUnansweredCheck(deps: {
 }): UnansweredCheck {
   const { breaker, send, clock } = deps;
   let respondedAtMs = -Infinity;
-  let probing: Promise<unknown> | undefined;
   let probedAtMs = -Infinity;
 
   /** Many sessions wait for the same response. */
-  const probe = async () => {
-    const isPaused = breaker.pauseMs() > 0 || clock() - probedAtMs < PROBE_PAUSE_MS;
-    if (probing === undefined && isPaused) return;
-    if (probing === undefined) probedAtMs = clock();
-    probing ??= send(
+  const probe = shareRuns(async () => {
+    if (breaker.pauseMs() > 0 || clock() - probedAtMs < PROBE_PAUSE_MS) return;
+    probedAtMs = clock();
+    await send(
       {
         refreshToken: `made-up-by-coatcheck-${randomIdentifier()}`,
         subject: '',
@@ -54,9 +53,8 @@ export function createUnansweredCheck(deps: {
         maySend: () => true,
       },
       PROBE,
-    ).finally(() => (probing = undefined));
-    await probing;
-  };
+    );
+  });
 
   return {
     observe(outcome, startedAtMs) {

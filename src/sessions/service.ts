@@ -95,7 +95,7 @@ type SessionsDeps = {
   claimSelection?: Pick<ClaimSelection, 'names'>;
   idleTimeout: number;
   absoluteTimeout: number;
-  /** The maximum number of sessions per person; 0 means no limit. */
+  /** The maximum number of sessions per user; 0 means no limit. */
   maxPerUser: number;
   clock: () => number;
   log: Logger;

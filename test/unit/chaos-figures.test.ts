@@ -21,7 +21,7 @@ it('the table of figures in docs/refresh.md has only titles of chaos tests, each
   expect(new Set(named).size).toBe(named.length);
 });
 
-it('the table of figures in docs/refresh.md shows balanced books in every row', () => {
+it('the table of figures in docs/refresh.md shows figures that add up in every row', () => {
   expect(header).toEqual(['Chaos test', 'Sessions', 'Refreshes', 'Tokens spent', 'Spent twice', 'Lost']);
   for (const [title, ...figures] of rows) {
     const [sessions = 0, refreshes = 0, spent = 0, twice, lost] = figures.map(Number);

@@ -58,8 +58,8 @@ describe('folders', () => {
     return [[folder, entries.filter((entry) => entry.isFile()).length], ...below.flatMap(countFiles)];
   }
 
-  it('folders of the product, the tests, the demo and the benchmark hold about a dozen files at most', () => {
-    const folders = ['src', 'test', 'demo', 'bench'].flatMap(countFiles);
+  it('folders of the product, the tests, the testkit, the demo and the benchmark hold about a dozen files at most', () => {
+    const folders = ['src', 'test', 'testkit', 'demo', 'bench'].flatMap(countFiles);
     expect(folders.filter(([, files]) => files > 15)).toEqual([]);
   });
 });

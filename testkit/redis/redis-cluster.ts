@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { withTimeout } from '../../src/concurrency/with-timeout.ts';
 import { freePort } from '../network/free-port.ts';
 import { GATEWAY_USER, type RedisServer, startRedis } from './redis-server.ts';
 import { until } from '../until.ts';
@@ -120,10 +120,9 @@ export async function startRedisCluster({ replicas = false } = {}): Promise<Redi
 
 /** Fails without a reply within a second. */
 async function inTime<Reply>(reply: Promise<Reply>): Promise<Reply> {
-  const late = sleep(1_000, undefined, { ref: false }).then(() =>
-    Promise.reject(new Error('no reply arrived')),
-  );
-  return Promise.race([reply, late]);
+  const received = await withTimeout(reply, 1_000);
+  if (received === undefined) throw new Error('no reply arrived');
+  return received;
 }
 
 async function startNode(): Promise<Node> {

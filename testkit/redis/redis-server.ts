@@ -2,8 +2,8 @@ import { accessSync, constants } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { withTimeout } from '../../src/concurrency/with-timeout.ts';
 import { minimalAcl } from '../../src/redis/rights.ts';
 import { canaries } from '../secrets/canaries.ts';
 import { type ChildProcess, startChildProcess } from '../processes/child-process.ts';
@@ -114,8 +114,11 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   /** Searches the whole content for secrets. A server that does not reply, or a node with the keys of another, reveals nothing. */
   const inspect = async () => {
     if (child === undefined || isFrozen) return;
-    const late = sleep(INSPECTION_MS, '', { ref: false });
-    canaries.see('Redis', await Promise.race([dumpRedis(connection()).catch(() => ''), late]));
+    const content = await withTimeout(
+      dumpRedis(connection()).catch(() => ''),
+      INSPECTION_MS,
+    );
+    canaries.see('Redis', content ?? '');
   };
 
   const stop = async () => {

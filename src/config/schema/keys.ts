@@ -13,12 +13,12 @@ const keySchema = section({
   }),
   keyId: text('expected a key identifier').exactOptional().meta({
     description:
-      'Its `kid`, unique among the keys; by default that of the JWK, or else its thumbprint (RFC 7638).',
+      'The `kid` of the key, unique among the keys; by default that of the JWK, or else its thumbprint (RFC 7638).',
     example: 'key-1',
   }),
   use: oneOf(['sig', 'enc']).prefault('sig').meta({
     description:
-      'What the key is for: `sig`, signing; or `enc`, decrypting ID tokens that the provider encrypts, with a key of RSA or of an elliptic curve P-256, P-384 or P-521.',
+      'What the key is for: `sig`, signing; or `enc`, decrypting ID tokens that the provider encrypts. A key for `enc` is an RSA key, or one on the curve P-256, P-384 or P-521.',
   }),
 });
 

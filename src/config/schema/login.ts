@@ -54,9 +54,9 @@ export const loginSchema = section({
     .prefault({})
     .meta({
       description:
-        'Query parameters of `GET /auth/login` that pass on to the provider: each with a list of its values, or `any`. `login_hint` and `prompt=none` always pass.',
+        'Query parameters of `GET /auth/login` that the gateway passes on to the provider: each with a list of its values, or `any`. `login_hint` and `prompt=none` always pass.',
       details:
-        'Any site can link to `GET /auth/login`, so list the values of what matters. Parameters of the protocol, such as `scope` or `state`, cannot pass.',
+        'Any site can link to `GET /auth/login`, so list the values of each parameter that affects security. Parameters of the protocol, such as `scope` or `state`, cannot pass.',
       see: '[`GET /auth/login`](endpoints.md#get-authlogin)',
       example: { prompt: ['login', 'select_account', 'create'], ui_locales: 'any', max_age: 'any' },
     }),

@@ -19,17 +19,17 @@ export const rateLimitSchema = section({
   }),
   attemptsPerUser: perMinute().prefault(10).meta({
     description:
-      'Failed attempts for one user name, however it is written, that one address may make in a minute.',
+      'How many failed attempts for one user name, however it is written, one address may make in a minute.',
   }),
   attemptsPerUserTotal: perMinute().prefault(100).meta({
     description:
-      'Failed attempts for one user name in a minute from all addresses, except those from which the user has signed in before.',
+      'How many failed attempts for one user name all addresses together may make in a minute, not counting those from which the user has signed in before.',
     details:
-      'Once it is reached, each block of addresses (IPv4 /24, IPv6 /48) still has three attempts a day.',
+      'Once the limit is reached, each block of addresses (IPv4 /24, IPv6 /48) still has three attempts a day.',
   }),
   backchannelLogout: perMinute().prefault(6_000).meta({
     description:
-      'How many logout tokens one address may post in a minute, and how many front-channel logouts.',
+      'How many logout tokens one address may post in a minute, and how many front-channel logouts it may request.',
     details: 'The provider has one address, and posts a token for each session that it ends.',
   }),
   sessions: perMinute().prefault(120).meta({

@@ -22,14 +22,14 @@ export const redisAccessKeys = {
     needsRestart: true,
   }),
   password: text('expected the password of the Redis user').exactOptional().meta({
-    description: 'The password at Redis as it is, not percent-encoded, instead of one in `session.store`.',
+    description: 'The password of the Redis user, not percent-encoded, instead of one in `session.store`.',
     example: '${file:/run/secrets/redis}',
     secret: true,
     needsRestart: true,
   }),
   sentinelUsername: text('expected the name of a Sentinel user').exactOptional().meta({
     description:
-      'The user at the Sentinels. Without a user and a password, the gateway does not sign in there.',
+      'The user at the Sentinels. Without a user and a password, the gateway sends them no credentials.',
     example: 'coatcheck',
     misplacedSecret: true,
     needsRestart: true,

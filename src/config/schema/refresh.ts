@@ -30,13 +30,13 @@ export const refreshSchema = section({
   }),
   lockTtl: duration({ min: 1 }).prefault('30s').meta({
     description:
-      'How long the lock of a session lasts unless it is renewed. Must be longer than `refresh.timeout`.',
+      'How long the lock of a session lasts if its holder does not renew it. Must be longer than `refresh.timeout`.',
   }),
   maxPerMinute: integer({ min: 1 }).prefault(30).meta({
     description:
-      'How many refreshes of one token a session may cause in a minute, across all replicas: that of its sign-in, or that of a route with `scopes` or `resource`. All tokens of a session together may cause ten times as many.',
+      'How many times in a minute, across all replicas, a session may cause a refresh of one token: the token of the sign-in, or that of a route with `scopes` or `resource`. All tokens of a session together may cause ten times as many.',
   }),
   maxConcurrent: integer({ min: 1 }).prefault(32).meta({
-    description: 'How many refreshes one process may have in flight at once.',
+    description: 'How many refreshes one process may run at once.',
   }),
 }).meta({ description: 'When and how access tokens are refreshed.' });

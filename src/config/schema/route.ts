@@ -37,7 +37,7 @@ export const routeSchema = section({
     .exactOptional()
     .meta({
       description:
-        'The http(s) URL of the API, or a list of the URLs of its servers. A path in it is prepended to the path of the request. A route of which only a proxy in `trustProxy` asks, by `GET /auth/check`, needs none.',
+        'The http(s) URL of the API, or a list of the URLs of its servers. Its path is prepended to the path of the request. A route that only a proxy in `trustProxy` uses, by `GET /auth/check`, needs none.',
       details: 'With `https://api.internal/v2`, `/api/x` goes to `/v2/api/x`.',
       see: '[Several servers of an API](operations.md#list-the-servers-of-an-api)',
       example: 'https://api.internal:8443',
@@ -63,10 +63,11 @@ export const routeSchema = section({
   websocket: flag().prefault(false).meta({ description: 'Whether WebSocket upgrades are forwarded.' }),
   scopes: z.array(text('expected a scope'), 'expected a list of scopes').prefault([]).meta({
     description:
-      'Narrower scopes for this upstream, which gets an access token of its own (RFC 6749, section 6).',
+      'Narrower scopes for this upstream, which then gets an access token of its own (RFC 6749, section 6).',
   }),
   resource: resources().meta({
-    description: 'Resource indicators for this upstream, which gets an access token of its own (RFC 8707).',
+    description:
+      'Resource indicators for this upstream, which then gets an access token of its own (RFC 8707).',
   }),
   ...routeTokenKeys,
   timeout: section({
@@ -79,7 +80,7 @@ export const routeSchema = section({
     idle: duration().prefault('60s').meta({
       description: 'How long a body may stall in either direction; `0s` is no limit, for streams.',
       details:
-        'In each such interval, a request body must deliver 100 bytes a second, unless the API itself reads nothing.',
+        'Within each such time, a request body must deliver 100 bytes a second on average, unless the API itself reads nothing.',
     }),
   })
     .prefault({})
@@ -87,7 +88,7 @@ export const routeSchema = section({
   connections: section({
     max: integer({ min: 1, max: 65_535 }).prefault(4_096).meta({
       description:
-        'How many connections one process may have to the upstream. Further requests wait for one, as long as `timeout.headers`; a stream keeps its own.',
+        'How many connections one process may have to the upstream. Further requests wait for one, for `timeout.headers` at most. A stream occupies its connection until it ends.',
     }),
     idle: duration({ min: 1 }).prefault('4s').meta({
       description:

@@ -51,7 +51,7 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
     admin: section({
       listen: listenAddress().prefault('127.0.0.1:9464').meta({
         description:
-          'Where health, metrics and session administration are served; another address than `listen`, also a Unix socket. Keep it private.',
+          'The address of the admin listener, which serves health, metrics and session administration: `host:port` or a Unix socket, different from `listen`. Keep it private.',
         needsRestart: true,
       }),
       token: shaped(
@@ -79,7 +79,7 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
       .prefault(1)
       .meta({
         description:
-          'How many processes serve: a number, or `auto` for one per core. More than 1 needs a `session.store` in Redis.',
+          'How many processes serve requests: a number, or `auto` for one per core. More than 1 needs a `session.store` in Redis.',
         see: '[Several processes](operations.md#use-every-core)',
         needsRestart: true,
       }),
@@ -92,14 +92,14 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
       .prefault([])
       .meta({
         description:
-          'Addresses and CIDR ranges of proxies whose `X-Forwarded-For` is trusted, and `unix` for whoever connects to a Unix socket. None by default; no other forwarding header is read.',
+          'Addresses and CIDR ranges of proxies whose `X-Forwarded-For` is trusted, and `unix` for every client of a Unix socket. By default no proxy is trusted. The gateway reads no other forwarding header.',
       }),
     shutdownTimeout: duration().prefault('25s').meta({
-      description: 'How long requests and refreshes in flight may take to finish after SIGTERM or SIGINT.',
+      description: 'How long requests and refreshes in progress may take to finish after SIGTERM or SIGINT.',
     }),
     shutdownDelay: duration().prefault('0s').meta({
       description:
-        'How long the gateway goes on accepting connections after SIGTERM or SIGINT, with `/readyz` at 503, so that a load balancer stops sending requests first. Part of `shutdownTimeout`.',
+        'How long the gateway still accepts connections after SIGTERM or SIGINT, while `/readyz` is 503, so that a load balancer stops sending requests first. Part of `shutdownTimeout`.',
       see: '[Stopping](operations.md#stop-a-replica)',
     }),
     allowInsecureHttp: flag().prefault(false).meta({

@@ -31,7 +31,7 @@ export const sessionSchema = section({
     .min(1, 'expected at least one secret')
     .meta({
       description:
-        'Secrets that seal cookies and sessions, random and at least 32 characters each: the first seals, all of them open.',
+        'Secrets that encrypt and authenticate (seal) cookies and sessions, random and at least 32 characters each: the first seals, and every one opens.',
       see: '[Secrets](#secrets)',
       example: ['${SESSION_SECRET}'],
       secret: true,
@@ -63,11 +63,11 @@ export const sessionSchema = section({
   cache: section({
     maxAge: duration().prefault('5s').meta({
       description:
-        'How long a session is served from the memory of the process before the store is read again; `0s` turns the cache off.',
+        'How long a process serves a session from its memory before it reads the store again; `0s` turns the cache off.',
     }),
     maxEntries: integer({ min: 1 }).prefault(50_000).meta({
       description:
-        'How many sessions the cache holds at most, and how much memory it takes: 4 KiB for each. With larger tokens it holds fewer.',
+        'How many sessions the cache holds at most. It takes at most 4 KiB of memory for each, so with larger tokens it holds fewer.',
     }),
   })
     .prefault({})

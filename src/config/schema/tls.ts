@@ -17,14 +17,14 @@ export function clientTlsKeys(peer: string) {
     ca: certificates()
       .exactOptional()
       .meta({
-        description: `The CA certificates, in PEM, that ${peer} is verified with, instead of those that Node.js trusts.`,
+        description: `The CA certificates, in PEM, that the gateway accepts for ${peer}, instead of those that Node.js trusts.`,
         example: '${file:/etc/ssl/private-ca.pem}',
         misplacedSecret: true,
       }),
     certificate: certificates()
       .exactOptional()
       .meta({
-        description: `The client certificate, in PEM, that the gateway shows to ${peer}, with its intermediate ones after it.`,
+        description: `The client certificate that the gateway presents to ${peer}, in PEM, followed by its intermediate certificates.`,
         example: '${file:/run/secrets/client.crt}',
         misplacedSecret: true,
       }),
@@ -45,7 +45,8 @@ export function clientTls(peer: string) {
 export function listenerTls() {
   return section({
     certificate: certificates().exactOptional().meta({
-      description: 'The certificate of the public listener, in PEM, with its intermediate ones after it.',
+      description:
+        'The certificate of the public listener, in PEM, followed by its intermediate certificates.',
       example: '${file:/run/secrets/tls.crt}',
       misplacedSecret: true,
     }),

@@ -3,8 +3,11 @@ import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import { UNIX_PEER } from '../../config/values/address.ts';
 
+/** What tells the address of a client. */
+export type RequestSource = Pick<IncomingMessage, 'socket' | 'headers'>;
+
 /** Returns the client's IP address; {@link UNKNOWN_ADDRESS} where a Unix socket has none. */
-export type ClientAddress = (request: IncomingMessage) => string;
+export type ClientAddress = (request: RequestSource) => string;
 
 /** As in RFC 7239, section 6.2. */
 const UNKNOWN_ADDRESS = 'unknown';
@@ -13,7 +16,7 @@ const UNKNOWN_ADDRESS = 'unknown';
 export function createProxyTrust(
   trustProxy: readonly string[],
   socketPath?: string,
-): (request: IncomingMessage) => boolean {
+): (request: RequestSource) => boolean {
   const { isTrustedPeer } = createTrust(trustProxy, socketPath);
   return isTrustedPeer;
 }
@@ -54,11 +57,11 @@ function createTrust(trustProxy: readonly string[], socketPath: string | undefin
   const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 
   // SECURITY: a closed TCP connection has no address either, so the listener decides.
-  const isUnixPeer = ({ socket }: IncomingMessage) =>
+  const isUnixPeer = ({ socket }: RequestSource) =>
     socketPath !== undefined && socket.remoteAddress === undefined;
-  const peerOf = (request: IncomingMessage) =>
+  const peerOf = (request: RequestSource) =>
     isUnixPeer(request) ? UNKNOWN_ADDRESS : unmapIpv4(request.socket.remoteAddress ?? '');
-  const isTrustedPeer = (request: IncomingMessage) =>
+  const isTrustedPeer = (request: RequestSource) =>
     trustProxy.length > 0 && (isUnixPeer(request) ? trustsUnixPeers : isTrusted(peerOf(request)));
   return { isTrusted, isTrustedPeer, peerOf };
 }

@@ -2,7 +2,7 @@ import type { RequestHandler } from 'express';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError } from '../../errors.ts';
-import type { ClientAddress } from './client-address.ts';
+import type { ClientAddress, RequestSource } from './client-address.ts';
 import { createRequestId, type RequestContext } from './request-context.ts';
 import type { HostCheck } from './host.ts';
 import { parseTarget } from './target.ts';
@@ -20,7 +20,7 @@ export type OutstandingResponses = {
 /** The first checks on every request and every upgrade. */
 export type Guard = OutstandingResponses & {
   /** Creates the request context, before any check. Its target is empty until `check` succeeds. */
-  open(request: IncomingMessage): RequestContext;
+  open(request: RequestSource): RequestContext;
   /** Checks a request and sets the context's target. Throws `bad_request`, `wrong_host` or `method_not_allowed`. */
   check(request: IncomingMessage, context: RequestContext): RequestContext;
 };
@@ -99,6 +99,8 @@ function checkFraming({ httpVersion, headers }: IncomingMessage): void {
   if (httpVersion !== '1.1' && httpVersion !== '1.0') {
     throw malformed('The only supported protocol is HTTP/1.');
   }
+  // RFC 9112, section 3.2.
+  if (httpVersion === '1.1' && headers.host === undefined) throw malformed('The request has no Host header.');
   const coding = headers['transfer-encoding'];
   if (httpVersion === '1.0') {
     // RFC 9112, section 6.1: HTTP/1.0 recipients may frame such a message in different ways.

@@ -54,13 +54,13 @@ export function createRequestMetrics(
   });
   const csrfRefusals = new Counter({
     name: 'coatcheck_csrf_refusals_total',
-    help: 'Requests refused because they did not come from a page of the gateway, by code: csrf_rejected, origin_rejected.',
+    help: 'Requests rejected because they did not come from a page of the gateway, by code: csrf_rejected, origin_rejected.',
     labelNames: ['code'],
     registers,
   });
   const rateLimited = new Counter({
     name: 'coatcheck_rate_limited_total',
-    help: 'Requests refused with 429, by limit.',
+    help: 'Requests rejected with 429, by limit.',
     labelNames: ['limit'],
     registers,
   });

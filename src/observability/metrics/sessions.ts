@@ -13,7 +13,7 @@ export type SessionMetrics = {
   refreshConflict(): void;
   refreshDuration(seconds: number): void;
   lockWait(seconds: number): void;
-  /** Counts a finished sign-in. The reason is a code, never a text of the provider or of a person. */
+  /** Counts a finished sign-in. The reason is a code, never a text of the provider or of a user. */
   signIn(outcome: 'success' | 'failure', reason: string): void;
   sessionStarted(): void;
   /** A session that is in use: called once in `everyMs` for each, by whichever process extends its idle limit. */

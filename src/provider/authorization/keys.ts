@@ -8,7 +8,7 @@ export const authorizationKeys = {
   par: oneOf(['auto', 'required', 'off']).prefault('auto').meta({
     description:
       'Whether the gateway sends the parameters of a sign-in directly to the provider (RFC 9126), so that the browser carries only a reference: `auto`, if the provider offers it; `required`; or `off`.',
-    details: 'With `required`, a provider that does not offer it is not used.',
+    details: 'With `required`, the gateway uses no provider that does not offer it.',
     see: '[FAPI 2.0](fapi.md)',
   }),
   requestObject: section({

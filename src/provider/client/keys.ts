@@ -72,7 +72,7 @@ export const clientKeys = {
     .prefault('client_secret_basic')
     .meta({
       description:
-        'How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`, `private_key_jwt`, with the client certificate of `provider.tls` by `tls_client_auth` or `self_signed_tls_client_auth`, or `none` for a public client, which PKCE alone protects.',
+        'How the gateway authenticates at the provider: `client_secret_basic`, `client_secret_post`, `private_key_jwt`, `tls_client_auth` or `self_signed_tls_client_auth` (both with the client certificate of `provider.tls`), or `none` for a public client, which PKCE alone protects.',
     }),
   clientSecret: printable('the client secret').exactOptional().meta({
     description: 'The client secret. `client_secret_basic` and `client_secret_post` require it.',
@@ -83,7 +83,7 @@ export const clientKeys = {
   }),
   privateKey: privateKey().exactOptional().meta({
     description:
-      'The private key of `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first of `keys`.',
+      'The private key for `private_key_jwt`, not encrypted: PKCS#8 in PEM, or a JWK; by default the first of `keys`.',
     see: '[Client keys](#client-keys)',
     example: '${file:/run/secrets/client-key}',
     secret: true,
@@ -102,7 +102,7 @@ export const clientKeys = {
     .prefault(['invalid_grant'])
     .meta({
       description:
-        'The error codes of a refresh that mean that the session is over. Add `invalid_request` for Dex, which returns it for a dead refresh token.',
+        'The error codes of a refresh that end the session. Add `invalid_request` for Dex, which returns it for a refresh token that is no longer valid.',
     }),
   assertionAudience: oneOf(['issuer', 'token_endpoint']).exactOptional().meta({
     description:

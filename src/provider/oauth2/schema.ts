@@ -57,13 +57,13 @@ export const oauth2Schema = section({
   }),
   userinfoEndpoint: endpointUrl().exactOptional().meta({
     description:
-      'Says who signed in. It gets the access token once, at sign-in; its response holds the claims.',
+      'Where the gateway learns who signed in. It calls this endpoint once, at sign-in, with the access token; the response holds the claims.',
     example: 'https://login.example.com/me',
   }),
   subject: jsonPointer().exactOptional().meta({
     description:
-      'A JSON Pointer (RFC 6901) to the user who signed in: in the response of `provider.userinfoEndpoint`, by default `/sub`. Without that endpoint it is required, and points into the token response.',
-    details: 'Its value is a text or a whole number.',
+      'A JSON Pointer (RFC 6901) to the identifier of the user in the response of `provider.userinfoEndpoint`; by default `/sub`. Without that endpoint the key is required, and points into the token response.',
+    details: 'The identifier is a text or a whole number.',
     example: '/sub',
   }),
   requestFormat: oneOf(['form', 'json']).prefault('form').meta({

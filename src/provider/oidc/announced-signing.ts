@@ -1,5 +1,6 @@
 import { decodeProtectedHeader } from 'jose';
 import { createLeakyBuckets } from '../../concurrency/leaky-bucket.ts';
+import { shareRuns } from '../../concurrency/shared-run.ts';
 import { isAsymmetric, type Signing } from './server-metadata.ts';
 
 /** How the provider signs, according to its latest metadata. */
@@ -25,21 +26,19 @@ export function createAnnouncedSigning(deps: {
     clock: deps.clock,
   });
   let signing = deps.signing;
-  let reading: Promise<void> | undefined;
 
-  const reread = async () => {
+  const reread = shareRuns(async () => {
+    if (rereads.tryTake('metadata') > 0) return;
     // A failed fetch keeps the previous metadata.
     const found = await deps.readSigning().catch(() => signing);
     if (!isSame(found, signing)) signing = found;
-  };
+  });
 
   return {
     current: () => signing,
     async differsFrom(used) {
       if (signing !== used) return true;
-      if (reading === undefined && rereads.tryTake('metadata') === 0)
-        reading = reread().finally(() => (reading = undefined));
-      await reading;
+      await reread();
       return signing !== used;
     },
   };

@@ -243,7 +243,7 @@ async function readSignIn(
   if (received.idToken === undefined) throw refuse('the token response has no "id_token"');
 
   const tokenResponse = await decrypt(received).catch((cause: unknown) => {
-    throw refuse('the ID token cannot be decrypted with keys', cause);
+    throw refuse('none of keys can decrypt the ID token', cause);
   });
   const { idToken = '' } = tokenResponse;
   const { nonce, maxAge, acrValues } = given;

@@ -73,14 +73,14 @@ export const oidcSchema = section({
     description:
       'When the userinfo endpoint is called: `auto`, at a sign-in whose ID token lacks one of `session.claims`; `login`, at every sign-in; or `never`.',
     details:
-      'Its claims fill what the ID token lacks. Its `sub` must be that of the ID token. With `auto`, a failure is logged and the sign-in succeeds; with `login`, it fails.',
+      'The userinfo response adds the claims that the ID token lacks. Its `sub` must be that of the ID token. With `auto`, a failure is logged and the sign-in succeeds; with `login`, it fails.',
   }),
   audiences: z.array(text('expected an audience'), 'expected a list of audiences').prefault([]).meta({
     description: 'Audiences that ID and logout tokens may have besides `provider.clientId`.',
   }),
   idTokenSignedResponseAlg: oneOf(signingAlgorithms).exactOptional().meta({
     description:
-      'The algorithm that the client is registered for at the provider. ID and logout tokens with another one are rejected; without it, any asymmetric one that the provider announces is accepted.',
+      'The signing algorithm of ID tokens that the client is registered for at the provider. The gateway rejects ID and logout tokens with any other. Without this key, it accepts every asymmetric algorithm that the provider announces.',
     example: 'RS256',
   }),
   dpop: flag().prefault(false).meta({

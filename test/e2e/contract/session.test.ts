@@ -100,7 +100,7 @@ describe('POST /auth/logout', () => {
 });
 
 describe('POST /auth/backchannel-logout', () => {
-  it('ends the sessions of a logout token with 200, and refuses a flaw with 400', async () => {
+  it('ends the sessions of a logout token with 200, and rejects a flaw with 400', async () => {
     const agent = await signedIn('carol');
     const token = await logoutToken(fixture.provider, { sub: 'carol' });
     expectProblem(await postLogoutToken(visitor(), `${token}x`), 400, 'bad_request');

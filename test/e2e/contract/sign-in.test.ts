@@ -122,7 +122,7 @@ describe('GET /auth/callback', () => {
     expectAuthError(response, 'store_unavailable', '/inbox');
   });
 
-  it('leads a person whom login.require does not let in to returnTo with not_allowed', async () => {
+  it('leads a user whom login.require does not let in to returnTo with not_allowed', async () => {
     const require = [{ claim: '/email', endsWith: '@acme.example' }];
     const other = await fixture.start({ config: { login: { require } } });
     const agent = fixture.browser(other);
@@ -161,7 +161,7 @@ describe('a navigation that ends in an error of the gateway', () => {
 });
 
 describe('POST /auth/login', () => {
-  it('signs in with 204 and the cookie, and refuses others with 401', async () => {
+  it('signs in with 204 and the cookie, and rejects others with 401', async () => {
     const vendor = await startVendorApi();
     const other = await startProgram({ provider: vendor, upstream: fixture.upstream });
     const agent = createUserAgent(other.url);

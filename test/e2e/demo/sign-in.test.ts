@@ -43,7 +43,7 @@ async function waitUntilDiaryNeedsSignIn(): Promise<void> {
 }
 
 describe('a sign-in that fails in the demo', () => {
-  it('that the provider may not ask for shows login_required and leaves a clean address', async () => {
+  it('with prompt=none shows login_required and leaves a clean address', async () => {
     await page.goto(demo.url);
     await page.click('#fail');
     await page.waitForSelector('#notice:not([hidden])');
@@ -78,7 +78,7 @@ describe('a call in the demo that needs a fresh sign-in', () => {
     expect(page.url()).toBe(`${demo.url}/`);
   });
 
-  it('succeeds after the same person has signed in', { timeout: 90_000 }, async () => {
+  it('succeeds after the same user has signed in', { timeout: 90_000 }, async () => {
     await waitUntilDiaryNeedsSignIn();
     await page.click('#notice button');
     await signInAs('Ada');

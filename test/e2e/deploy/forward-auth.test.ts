@@ -124,7 +124,7 @@ describe.each(askingProxies)('$name that asks the gateway, as deploy/ configures
   const seen = () => fixture.upstream.requests.map((each) => [each.header('x-user'), each.header('cookie')]);
 
   it.each(['GET', 'POST'])(
-    'forwards the %s of a person, with the identity and without the cookie',
+    'forwards the %s of a user, with the identity and without the cookie',
     async (method) => {
       expect((await open('/orders/1?a=b', signedIn(), method)).status).toBe(200);
       expect(seen()).toEqual([['alice', undefined]]);
@@ -140,25 +140,25 @@ describe.each(askingProxies)('$name that asks the gateway, as deploy/ configures
     ]);
   });
 
-  it('refuses an anonymous caller with 401', async () => {
+  it('rejects an anonymous caller with 401', async () => {
     expect((await open('/orders/1', {})).status).toBe(401);
     expect(seen()).toEqual([]);
   });
 
-  it('refuses with 403 whom a rule refuses, and a request of another site', async () => {
+  it('rejects with 403 a user whom a rule denies, and a request of another site', async () => {
     expect((await open('/orders/closed/1', signedIn())).status).toBe(403);
     const foreign = signedIn({ origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' });
     expect((await open('/orders/1', foreign, 'POST')).status).toBe(403);
     expect(seen()).toEqual([]);
   });
 
-  it('is asked about the path of the request, whatever the client says that it is', async () => {
+  it('asks about the path of the request, whatever path the client names', async () => {
     for (const name of ['x-forwarded-uri', 'x-original-uri'])
       expect((await open('/orders/closed/1', signedIn({ [name]: '/orders/open/1' }))).status).toBe(403);
     expect(seen()).toEqual([]);
   });
 
-  it('keeps the check from browsers', async () => {
+  it('does not serve the check to browsers', async () => {
     const response = await open('/auth/check', signedIn({ 'x-forwarded-uri': '/orders/1' }));
     expect(response.status).toBe(404);
     expect(response.headers['x-user']).toBeUndefined();

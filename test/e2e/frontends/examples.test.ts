@@ -130,7 +130,7 @@ describe.each(['react', 'typescript'])('the example %s', (example) => {
     await expect.poll(() => text(page, '#transfer'), patiently).toBe('Transferred.');
   });
 
-  it('takes the user off the screen when another tab signs out', async () => {
+  it('removes the user from the screen when another tab signs out', async () => {
     const other = await context.newPage();
     await other.goto(gateway.url);
     await other.waitForSelector('#name');
@@ -141,7 +141,7 @@ describe.each(['react', 'typescript'])('the example %s', (example) => {
     await other.close();
   });
 
-  it('shows a notice when the session has ended, which the WebSocket and the event stream tell', async () => {
+  it('shows a notice when the WebSocket and the event stream report that the session has ended', async () => {
     await signIn();
     await expect.poll(() => text(page, '#socket'), patiently).toBe('hello');
     const query = new URLSearchParams({

@@ -83,7 +83,7 @@ describe.each([
   });
 
   it.each(['/other?poll=other', '/other'])(
-    'takes the user off the other tab %s while the provider is still busy',
+    'removes the user from the other tab %s while the provider is still busy',
     async (path) => {
       const hold = shop.provider.faults.hold('end_session');
       const page = await signIn('/app');
@@ -110,7 +110,7 @@ describe.each([
     await expect.poll(() => shownOn(page).catch(String), patiently).toEqual(expected);
   });
 
-  it('is told from a sign-in as somebody else in another tab', async () => {
+  it('is distinguished from a sign-in as another user in another tab', async () => {
     const page = await signIn('/app');
     const other = await context.openPage(`${APP}/other`);
     await expect.poll(() => shownOn(other), patiently).toMatchObject({ who: 'alice' });
@@ -119,7 +119,7 @@ describe.each([
     await expect.poll(() => shownOn(other), patiently).toMatchObject({ who: '', notice: 'user_changed' });
   });
 
-  it('is told from a session that has expired, which one tab finds and all show', async () => {
+  it('is distinguished from an expired session, which one tab finds and all show', async () => {
     const page = await signIn('/app?poll=app');
     const other = await context.openPage(`${APP}/other`);
     await expect.poll(() => shownOn(other), patiently).toMatchObject({ who: 'alice' });

@@ -206,7 +206,7 @@ describe('a TLS listener of its own', () => {
     expect(await certificateOf(running)).toMatch(/:/);
   });
 
-  it('refuses plain HTTP and the PROXY protocol', async () => {
+  it('rejects plain HTTP and the PROXY protocol', async () => {
     const { port } = await start(1);
     for (const text of ['GET / HTTP/1.1\r\n\r\n', 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n']) {
       const socket = connectPlain(port, '127.0.0.1').on('error', () => {});

@@ -123,7 +123,7 @@ describe('a sign-in that asked for max_age', () => {
   it.each([
     ['older', (seconds: number) => seconds - 700],
     ['not there', () => undefined],
-  ])('is refused when auth_time is %s (standards: C14)', async (_what, authTime) => {
+  ])('is rejected when auth_time is %s (standards: C14)', async (_what, authTime) => {
     const testGateway = await open();
     testGateway.provider.patchIdToken = ({ auth_time: _time, ...claims }) => {
       const time = authTime(claims.iat ?? 0);

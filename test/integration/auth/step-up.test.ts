@@ -255,7 +255,7 @@ describe('a step-up that the provider does not honour', () => {
     await expectOldSession(before, back);
   });
 
-  it('but with the grant of the session does not end that grant', async () => {
+  it('that returns the grant of the session does not end that grant', async () => {
     await testGateway.agent.signIn();
     testGateway.upstream.respond(requireGold());
     const { loginUrl } = await required();
@@ -326,7 +326,7 @@ describe('the login URL of a step-up', () => {
     await expectExpired(`/auth/login?${new URLSearchParams({ stepUp: seal })}&stepUp=x`);
   });
 
-  it('is worth nothing in another session, of whomever', async () => {
+  it('is worth nothing in another session, of the same user or another', async () => {
     const mallory = testGateway.browser();
     await mallory.signIn('/', { loginHint: 'mallory' });
     const loginUrl = await goldUrl(mallory);
@@ -350,7 +350,7 @@ describe('the login URL of a step-up', () => {
     expect(begun.response.status).toBe(302);
   });
 
-  it('cannot stand in for another seal, nor another for it', async () => {
+  it('is not interchangeable with any other seal', async () => {
     await testGateway.agent.signIn();
     const { response } = await begin(await goldUrl());
     const login = /^coatcheck-login-[^=]*=([^;]*)/.exec(response.setCookies[0] ?? '')?.[1] ?? '';
@@ -399,7 +399,7 @@ describe('step-ups in two tabs', () => {
     expect((await call()).status).toBe(200);
   });
 
-  it('one of another person than the other signed in as is refused', async () => {
+  it('are rejected when the user of the other tab has changed', async () => {
     await testGateway.agent.signIn();
     testGateway.upstream.respond(requireGold());
     const begun = await begin((await required()).loginUrl);
@@ -413,7 +413,7 @@ describe('step-ups in two tabs', () => {
 });
 
 describe('a step-up under way', () => {
-  it('does not sign in again whoever has signed out', async () => {
+  it('does not sign in a user who has signed out meanwhile', async () => {
     await testGateway.agent.signIn();
     testGateway.upstream.respond(requireGold());
     const callback = await authorize(testGateway.agent, await begin((await required()).loginUrl));
@@ -504,7 +504,7 @@ describe('a step-up under way', () => {
     },
   );
 
-  it('survives a refresh of the session, and is refused without harm to the new tokens', async () => {
+  it('survives a refresh of the session, and its rejection does not harm the new tokens', async () => {
     await testGateway.agent.signIn();
     testGateway.upstream.respond(requireGold());
     const callback = await authorize(testGateway.agent, await begin((await required()).loginUrl));

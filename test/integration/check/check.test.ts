@@ -190,7 +190,7 @@ describe('the check of the client credentials', () => {
     ]);
   });
 
-  it('warns when the token endpoint does not tell', async () => {
+  it('warns when the response says nothing about the client', async () => {
     provider.checkTokenRequest = () => {
       throw new Error('a fault of the test');
     };
@@ -253,7 +253,7 @@ describe('the check of a sign-in', () => {
     expect([right.split(' ')[0], wrong.split(' ')[0]]).toEqual(['ok', 'failed']);
   });
 
-  it('is told by a real provider', async () => {
+  it('tells a redirect URI that is registered from another at oidc-provider', async () => {
     const server = closing(await startRealProvider());
     const own = server.register('http://127.0.0.1:3000');
     expect(await resultsOf('sign-in', { provider: own })).toEqual([expect.stringMatching(/^ok .* accepts /)]);

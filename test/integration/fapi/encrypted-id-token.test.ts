@@ -50,7 +50,7 @@ describe('an encrypted ID token', () => {
     const { agent, fake, gateway } = await open('ECDH-ES', 'P-256', 'P-256-b');
     await agent.navigate('/auth/login');
     expect((await agent.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
-    expect(gateway.logs()).toContain('the ID token cannot be decrypted with keys');
+    expect(gateway.logs()).toContain('none of keys can decrypt the ID token');
     await expect.poll(() => fake.tokenLedger().map(({ familyAlive }) => familyAlive)).toEqual([false]);
   });
 

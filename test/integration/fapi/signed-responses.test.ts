@@ -72,7 +72,7 @@ describe('an authorization response', () => {
     ['for another client as well', { aud: ['web', 'other'] }, /"aud" names audiences other than this client/],
     ['that has expired', { exp: 1_000 }, /"exp" claim timestamp check failed/],
     ['without an end', { exp: undefined }, /missing required "exp"/],
-  ])('%s is refused', async (_what, changes, reason) => {
+  ])('%s is rejected', async (_what, changes, reason) => {
     const { claims, callback } = await begin();
     expect(await callback(`response=${await sign({ ...claims, ...changes } as JWTPayload)}`)).toMatchObject({
       status: 400,
@@ -81,7 +81,7 @@ describe('an authorization response', () => {
     });
   });
 
-  it('with another key, without a signature or with a symmetric one is refused', async () => {
+  it('with another key, without a signature or with a symmetric one is rejected', async () => {
     const { claims, callback } = await begin();
     const wrongKey = await sign(claims, createPrivateKey(pem('P-256-b')));
     expect(await callback(`response=${wrongKey}`)).toMatchObject({
@@ -98,7 +98,7 @@ describe('an authorization response', () => {
     }
   });
 
-  it('with parameters outside of the JWT is refused', async () => {
+  it('with parameters outside of the JWT is rejected', async () => {
     const { claims, callback } = await begin();
     expect(await callback(`response=${await sign(claims)}&code=injected`)).toMatchObject({
       code: 'login_failed',
@@ -106,7 +106,7 @@ describe('an authorization response', () => {
     });
   });
 
-  it('as plain parameters is refused', async () => {
+  it('as plain parameters is rejected', async () => {
     const { claims, callback } = await begin();
     expect(await callback(`code=made-up&state=${claims.state}`)).toMatchObject({
       code: 'login_failed',
@@ -114,7 +114,7 @@ describe('an authorization response', () => {
     });
   });
 
-  it('without a state, or with that of another sign-in, is refused', async () => {
+  it('without a state, or with that of another sign-in, is rejected', async () => {
     const { claims, callback } = await begin();
     const { state: _, ...rest } = claims;
     expect(await callback(`response=${await sign(rest)}`)).toMatchObject({ code: 'login_failed' });

@@ -59,7 +59,7 @@ describe('the metrics of sign-ins', () => {
 });
 
 describe('the metrics of requests', () => {
-  it('tell the time of the API from the whole', async () => {
+  it('separate the time of the API from the total', async () => {
     await open();
     testGateway.upstream.respond(echo);
     await testGateway.agent.fetch('/public/x');
@@ -86,7 +86,7 @@ describe('the metrics of requests', () => {
     await expect.poll(() => valueOf('coatcheck_websockets_open'), PATIENCE).toBe(0);
   });
 
-  it('count what CSRF protection and the limits refuse', async () => {
+  it('count what CSRF protection and the limits reject', async () => {
     await open({ config: { rateLimit: { login: 1 } } });
     const { agent } = testGateway;
     await agent.signIn();

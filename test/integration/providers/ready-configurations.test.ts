@@ -11,7 +11,7 @@ import { startKeycloak } from '../../../testkit/providers/named/keycloak.ts';
 import { startOkta } from '../../../testkit/providers/named/okta.ts';
 import type { ProviderFake, ProviderKind } from '../../../testkit/providers/provider-fake.ts';
 import { openProviderFixture } from '../../../testkit/providers/provider-fixture.ts';
-import { startReadyFake } from '../../../testkit/providers/ready-fake.ts';
+import { startReadyFake } from '../../../testkit/providers/named/ready-fake.ts';
 import { signInWithPassword, startVendorApi } from '../../../testkit/providers/vendor-api.ts';
 
 const root = new URL('../../../', import.meta.url);

@@ -85,7 +85,7 @@ describe('TLS to Redis', () => {
     expect(await use()).toBe(200);
   });
 
-  it('refuses a Redis of another authority', async () => {
+  it('rejects a Redis of another authority', async () => {
     const { authority, store } = await startSecureRedis();
     const { cert: certificate, key } = authority.issue();
     const ca = createCertificateAuthority().certificate;

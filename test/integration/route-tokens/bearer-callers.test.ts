@@ -78,7 +78,7 @@ describe('a caller with an access token of its own', () => {
     expect((await call('/api/one', await tokenWith({}, typ))).status).toBe(200);
   });
 
-  it('is refused on a route that does not accept it, as a browser without a session', async () => {
+  it('is rejected on a route that does not accept it, as a browser without a session', async () => {
     const response = await call('/browsers/one', await tokenWith(), { headers: { 'x-csrf': '1' } });
     expect([response.status, response.json()]).toMatchObject([401, { code: 'session_required' }]);
     expect(response.header('www-authenticate')).toBeUndefined();

@@ -136,7 +136,7 @@ describe('a route with `token: client`', () => {
     expect(grants()).toBe(2);
   });
 
-  it('passes a challenge for a stronger sign-in, which a person could not meet for the client', async () => {
+  it('passes a challenge for a stronger sign-in, which a user could not meet for the client', async () => {
     const { agent, upstream } = testGateway;
     await agent.signIn();
     upstream.respond(status(403, { 'www-authenticate': 'Bearer error="insufficient_scope", scope="x"' }));
@@ -155,7 +155,7 @@ describe('a route with `token: client`', () => {
     expect((await agent.fetch('/open/three')).status).toBe(200);
   });
 
-  it('asks once a minute where the provider refuses, and other routes do not notice', async () => {
+  it('asks once a minute where the provider refuses, and affects no other route', async () => {
     const { agent, provider } = testGateway;
     await agent.signIn();
     provider.checkTokenRequest = (form) => {

@@ -55,7 +55,7 @@ const claimsOf = (token = '') =>
   JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>;
 
 describe('a route with `token: exchange`', () => {
-  it("sends a token that the provider issued for the person's, once for each audience and session", async () => {
+  it("sends a token that the provider issued for the user's, once for each audience and session", async () => {
     const { agent } = testGateway;
     await agent.signIn();
     const [signIn] = tokens();
@@ -84,7 +84,7 @@ describe('a route with `token: exchange`', () => {
     expect(exchanges()).toBe(2);
   });
 
-  it('never gives one person the token of another', async () => {
+  it('never gives one user the token of another', async () => {
     const { agent } = testGateway;
     const other = testGateway.browser();
     await agent.signIn('/', { loginHint: 'alice' });
@@ -139,7 +139,7 @@ describe('a route with `token: exchange`', () => {
     expect(exchanges()).toBe(1);
   });
 
-  it("is exchanged again with the person's next token, while the one at hand is used", async () => {
+  it('exchanges the next token of the user, and uses the previous result meanwhile', async () => {
     const { agent } = testGateway;
     await agent.signIn();
     await agent.fetch('/orders/one');
@@ -156,7 +156,7 @@ describe('a route with `token: exchange`', () => {
     expect(second?.['subject_token']).not.toBe(forms()[0]?.['subject_token']);
   });
 
-  it("ends with the person's token, whatever lifetime the provider gives it", async () => {
+  it("ends with the user's token, whatever lifetime the provider gives it", async () => {
     const { agent, provider } = testGateway;
     await agent.signIn();
     provider.accessTokenLifetime = 3_000;
@@ -193,7 +193,7 @@ describe('a route with `token: exchange`', () => {
     expect(exchanges()).toBe(2);
   });
 
-  it('is 502 where the provider says no, asked once a minute, and nobody else notices', async () => {
+  it('responds 502 where the provider refuses, asks once a minute, and affects no other route', async () => {
     const { agent, provider } = testGateway;
     await agent.signIn();
     provider.checkTokenRequest = (form) => {
@@ -245,7 +245,7 @@ describe('a route with `token: exchange`', () => {
     expect(Number(response.header('retry-after'))).toBeGreaterThan(0);
   });
 
-  it('keeps the session out of it when the upstream wants more scopes, and asks for a stronger sign-in', async () => {
+  it('passes a challenge for a scope on, and asks for a stronger sign-in when the upstream does', async () => {
     const { agent, upstream } = testGateway;
     await agent.signIn();
     upstream.respond(status(403, { 'www-authenticate': 'Bearer error="insufficient_scope", scope="x"' }));

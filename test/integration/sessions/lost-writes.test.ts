@@ -198,7 +198,7 @@ describe('a spend mark', () => {
     expect(await store.markSpend({ ...owned, version: 3 })).toEqual({ kind: 'marked' });
   });
 
-  it('says that a sending is just over when its time is ahead of the clock of Redis', async () => {
+  it('treats a sending as just ended when its time is ahead of the clock of Redis', async () => {
     const store = await openStore();
     await create(store, 'one');
     await client.hset(await recordKey(), 'u', `2 ${Date.now() + 3_600_000}`);

@@ -175,7 +175,7 @@ describe('the Redis store', () => {
     });
   });
 
-  it('knows its own write again whose reply was lost, and no other one', async () => {
+  it('recognizes its own write whose reply was lost, and no other one', async () => {
     let losesReply = true;
     const store = openStoreHere({
       wrap: (connection) => ({

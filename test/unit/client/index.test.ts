@@ -253,19 +253,19 @@ describe('the end of a session', () => {
 describe('the end of a session that session() finds', () => {
   const signedOut = { authenticated: false, loginUrl: '/auth/login' };
 
-  test('is told once to a page that has seen it', async () => {
+  test('is reported once to a page that knew the session', async () => {
     const { client, ends } = openPage([signedIn, signedOut, signedOut].map((each) => Response.json(each)));
     for (const _ of Array(3)) await client.session();
     expect(ends).toEqual(['session_expired']);
   });
 
-  test('is not told to a page of a visitor', async () => {
+  test('is not reported to a page of a visitor', async () => {
     const { client, ends } = openPage([Response.json(signedOut)]);
     await client.session();
     expect(ends).toEqual([]);
   });
 
-  test('is told as another user when somebody else has signed in', async () => {
+  test('is reported as another user when another user has signed in', async () => {
     const grace = { ...signedIn, subject: 'grace' };
     const { client, ends } = openPage([signedIn, grace, grace].map((each) => Response.json(each)));
     for (const _ of Array(3)) await client.session();
@@ -294,7 +294,7 @@ describe('check', () => {
     ],
     ['an XMLHttpRequest', request(JSON.stringify(body))],
     ['an XMLHttpRequest for JSON', request(body, `${type}; charset=utf-8`)],
-  ])('reports the end that %s tells', async (_what, response) => {
+  ])('reports the end that %s states', async (_what, response) => {
     const { client, ends, sent } = openPage([]);
     await client.check(response);
     expect(ends).toEqual(['session_expired']);
@@ -310,7 +310,7 @@ describe('check', () => {
     ['headers that it cannot read', { status: 401, headers: {}, data: body }],
     ['null', { status: 401, headers: new Headers({ 'content-type': type }), data: 'null' }],
     ['a body that does not parse', request('{')],
-  ])('reads no end into %s', async (_what, response) => {
+  ])('reports no end for %s', async (_what, response) => {
     const { client, ends } = openPage([]);
     await client.check(response);
     expect(ends).toEqual([]);
@@ -387,7 +387,7 @@ describe('a call that needs another sign-in', () => {
       { status: 401, headers: { 'Content-Type': 'application/problem+json' } },
     );
 
-  test('is told with its login URL, and does not end the session', async () => {
+  test('is reported with its login URL, and does not end the session', async () => {
     const { client, ends } = openPage([stepUpRequired(), stepUpRequired()]);
     const told: unknown[] = [];
     const unsubscribe = client.onStepUpRequired((event) => told.push(event));

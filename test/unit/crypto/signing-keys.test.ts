@@ -99,7 +99,7 @@ describe('signing', () => {
     );
   });
 
-  it('refuses an algorithm that the key is not for', async () => {
+  it('rejects an algorithm that the key is not for', async () => {
     await expect(keysOf({ key: pem('P-256') }).sign({}, { algorithm: 'PS256' })).rejects.toThrow(
       'cannot sign with PS256',
     );
@@ -154,7 +154,7 @@ describe('decryption', () => {
     ]);
   });
 
-  it('refuses a compressed token', async () => {
+  it('rejects a compressed token', async () => {
     await expect(keys.decrypt(await encrypt('ECDH-ES', 'P-256', { zip: 'DEF' }))).rejects.toThrow(
       'a compressed token is not accepted',
     );

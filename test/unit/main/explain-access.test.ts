@@ -43,7 +43,7 @@ describe('--explain-access', () => {
 
 describe('the file of claims', () => {
   test.each([['no JSON: canary-secret'], ['["canary-secret"]'], [' '.repeat(1_048_577)]])(
-    'is refused without anything of its content',
+    'is rejected without anything of its content',
     async (content) => {
       const file = join(await mkdtemp(join(tmpdir(), 'coatcheck-claims-')), 'claims.json');
       await writeFile(file, content);
@@ -53,7 +53,7 @@ describe('the file of claims', () => {
     },
   );
 
-  test('is refused when it is no regular file', () => {
+  test('is rejected when it is no regular file', () => {
     expect(() => readClaims('/dev/zero')).toThrow(ConfigError);
   });
 });

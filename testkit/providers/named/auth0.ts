@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose';
 import { ProtocolError } from '../../fake-provider/protocol-error.ts';
-import { startReadyFake, withoutIssuer } from '../ready-fake.ts';
+import { startReadyFake, withoutIssuer } from './ready-fake.ts';
 
 const AUDIENCE = 'https://api.example.test';
 

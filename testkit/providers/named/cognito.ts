@@ -1,5 +1,5 @@
 import { ProtocolError } from '../../fake-provider/protocol-error.ts';
-import { startReadyFake, withoutIssuer } from '../ready-fake.ts';
+import { startReadyFake, withoutIssuer } from './ready-fake.ts';
 
 const SCOPES = /^(?:openid|email|phone|profile|aws\.cognito\.signin\.user\.admin|[^/\s]+\/[^/\s]+)$/;
 

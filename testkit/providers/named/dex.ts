@@ -1,5 +1,5 @@
 import { ProtocolError } from '../../fake-provider/protocol-error.ts';
-import { startReadyFake, withoutIssuer } from '../ready-fake.ts';
+import { startReadyFake, withoutIssuer } from './ready-fake.ts';
 
 /** Dex's `expiry.idTokens`, in seconds: access tokens are ID tokens. */
 export const DEX_LIFETIME = 600;

@@ -1,5 +1,5 @@
 import { ProtocolError } from '../../fake-provider/protocol-error.ts';
-import { startReadyFake, withoutIssuer } from '../ready-fake.ts';
+import { startReadyFake, withoutIssuer } from './ready-fake.ts';
 
 const TENANT = '8b7bd1b9-2f43-4f4b-9d7b-0f2d6f1c9a10';
 const GRAPH = 'https://graph.microsoft.com';

@@ -1,5 +1,5 @@
 import { ProtocolError } from '../../fake-provider/protocol-error.ts';
-import { startReadyFake, withoutIssuer } from '../ready-fake.ts';
+import { startReadyFake, withoutIssuer } from './ready-fake.ts';
 
 const SCOPES = /^(?:openid|email|profile|https:\/\/www\.googleapis\.com\/auth\/\S+)$/;
 const PROMPTS = ['none', 'consent', 'select_account'];

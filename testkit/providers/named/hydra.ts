@@ -1,5 +1,5 @@
 import { ProtocolError } from '../../fake-provider/protocol-error.ts';
-import { startReadyFake, withoutIssuer } from '../ready-fake.ts';
+import { startReadyFake, withoutIssuer } from './ready-fake.ts';
 
 /**
  * Ory Hydra: a refresh token only with `offline_access`; a used one that comes back ends the grant; `post_logout_redirect_uri` only

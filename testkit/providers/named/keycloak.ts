@@ -1,6 +1,6 @@
 import { SignJWT } from 'jose';
 import { ProtocolError } from '../../fake-provider/protocol-error.ts';
-import { startReadyFake } from '../ready-fake.ts';
+import { startReadyFake } from './ready-fake.ts';
 
 /** Keycloak's "SSO Session Idle", in seconds. */
 export const SSO_IDLE = 1800;

@@ -1,5 +1,5 @@
 import { ProtocolError } from '../../fake-provider/protocol-error.ts';
-import { startReadyFake, withoutIssuer } from '../ready-fake.ts';
+import { startReadyFake, withoutIssuer } from './ready-fake.ts';
 
 /** Okta's grace period for the rotation of refresh tokens, in milliseconds. */
 export const GRACE_MS = 30_000;

@@ -23,7 +23,7 @@ export const identitySchema = section({
       description:
         "Header fields with claims of the session: each name with a JSON Pointer (RFC 6901). A client's own fields of these names pass on no route.",
       details:
-        'Values are percent-encoded UTF-8; lists are joined by commas. A claim that is missing, or no text, number, boolean or list of those, sends no field.',
+        'Values are percent-encoded UTF-8; lists are joined by commas. A claim that is missing, or is not a text, a number, a boolean or a list of those, sends no field.',
       see: '[Telling the API who calls](access.md#tell-the-api-who-calls)',
       example: { 'X-User': '/sub', 'X-Email': '/email' },
     }),
@@ -33,16 +33,16 @@ export const identitySchema = section({
       example: 'X-Identity',
     }),
     audience: text('expected an audience').meta({
-      description: 'Its `aud`, which the upstream must check.',
+      description: 'The `aud` of the JWT, which the upstream must check.',
       example: 'https://api.internal',
     }),
     claims: z
       .array(claimName(), 'expected a list of claims')
       .prefault(['sub'])
-      .meta({ description: 'The claims of the session that it has, by their names.' }),
+      .meta({ description: 'The names of the session claims that the JWT contains.' }),
     lifetime: duration({ min: 10_000, max: 600_000 }).prefault('60s').meta({
       description:
-        'How long it is valid, from `10s` to `10m`. The gateway sends one until a quarter of this is left.',
+        'How long the JWT is valid, from `10s` to `10m`. The gateway reuses a JWT until a quarter of this time is left.',
     }),
   })
     .exactOptional()

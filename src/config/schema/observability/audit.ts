@@ -14,7 +14,7 @@ export const auditSchema = section({
   }),
   key: secretText().exactOptional().meta({
     description:
-      'The key of the hashes, random and at least 32 characters. Without one, it is derived from `session.secrets`, and the hashes change when these are rotated.',
+      'The key of the hashes, random and at least 32 characters. Without `audit.key`, the gateway derives one from `session.secrets`, and the hashes change when you rotate these.',
     see: '[Subjects](audit.md#subjects)',
     example: '${AUDIT_KEY}',
     secret: true,

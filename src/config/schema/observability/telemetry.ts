@@ -5,7 +5,7 @@ import { section } from '../declaration/section.ts';
 export const telemetrySchema = section({
   traces: oneOf(['env', 'off']).prefault('env').meta({
     description:
-      '`env` sends spans if the environment has `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`; `off`.',
+      '`env` sends spans if the environment has `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`; `off` sends none.',
     see: '[Traces](telemetry.md)',
   }),
   sampleRatio: fraction().prefault(1).meta({

@@ -24,12 +24,13 @@ export const bearerKey = section({
     )
     .prefault([])
     .meta({
-      description: 'The issuers of such tokens, exactly as in `iss`. Their keys are found by their metadata.',
+      description:
+        'The issuers whose access tokens a caller without a session may present, exactly as in `iss`. The gateway finds their keys through their metadata.',
       url: true,
       example: ['https://login.example.com/realms/acme'],
     }),
   audience: text('expected an audience').exactOptional().meta({
-    description: 'The audience that such a token must have in `aud`.',
+    description: 'The audience that the access token of such a caller must have in `aud`.',
     example: 'https://api.example.com',
   }),
 })
@@ -55,7 +56,7 @@ export const routeTokenKeys = {
       example: 'https://orders.internal',
     }),
     scopes: z.array(text('expected a scope'), 'expected a list of scopes').prefault([]).meta({
-      description: 'The scopes that the exchanged token is to have.',
+      description: 'The scopes that the gateway requests for the exchanged token.',
     }),
     resource: resources().meta({
       description: 'Resource indicators of the exchanged token (RFC 8707).',

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { shareRuns } from '../../../concurrency/shared-run.ts';
 import type { Logger } from '../../../observability/log.ts';
 import { OUTAGE_GRACE_MS } from '../../../timing.ts';
 import { createScript, type RedisConnection, type Script } from '../../../redis/connection.ts';
@@ -75,7 +76,6 @@ export function createRedisGeneration(deps: {
   let isStored = false;
   let invalidations = 0;
   let isCurrent = false;
-  let recovery: Promise<void> | undefined;
 
   const raise = (generation: unknown) => {
     known = Math.max(known, Number(generation));
@@ -100,7 +100,7 @@ export function createRedisGeneration(deps: {
   const askOthers = () => redis.run('publish', (client) => client.publish(deps.channel, LOST));
 
   /** SECURITY: a session that an operator has ended must not come back because Redis has lost the generation. */
-  const recover = async () => {
+  const recover = shareRuns(async () => {
     await read();
     if (isStored) return;
     await askOthers();
@@ -114,7 +114,7 @@ export function createRedisGeneration(deps: {
       'the session store has lost the session generation, so every session ends. Set maxmemory-policy to noeviction in Redis',
     );
     await run(beginIfMissingScript, clock());
-  };
+  });
 
   const timer = setInterval(() => void refresh().catch(() => undefined), REFRESH_MS);
   timer.unref();
@@ -131,8 +131,7 @@ export function createRedisGeneration(deps: {
     },
     async foundSession() {
       if (isStored) return;
-      recovery ??= recover().finally(() => (recovery = undefined));
-      await recovery;
+      await recover();
     },
     raiseTo(generation) {
       if (generation <= known) return;

@@ -1,3 +1,4 @@
+import { shareRuns } from '../../../concurrency/shared-run.ts';
 import { createScript, type RedisConnection } from '../../../redis/connection.ts';
 
 /** The keys that the processes of a deployment have, by their ids: tells a cookie of another process from one of no use. */
@@ -49,12 +50,12 @@ export function createRedisPeerKeys(deps: {
   const name = `${deps.keyPrefix}keys`;
   /** Every key that this process has had. */
   const announced = new Set<number>();
-  let reading: Promise<ReadonlySet<number>> | undefined;
 
-  const read = async (): Promise<ReadonlySet<number>> => {
+  // SECURITY: anybody can send a cookie that names any key, so all requests share the reads, one at a time.
+  const read = shareRuns(async (): Promise<ReadonlySet<number>> => {
     const reply = await redis.evaluate('keys', listScript, [name], []);
     return new Set(Array.isArray(reply) ? reply.map(Number) : []);
-  };
+  });
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
   const announceAgainAfter = (pauseMs: number) => {
@@ -75,9 +76,7 @@ export function createRedisPeerKeys(deps: {
   return {
     async has(keyId) {
       if (announced.has(keyId)) return false;
-      // SECURITY: anybody can send a cookie that names any key, so all requests share the reads, one at a time.
-      reading ??= read().finally(() => (reading = undefined));
-      return (await reading).has(keyId);
+      return (await read()).has(keyId);
     },
     announce,
     close() {

@@ -179,7 +179,7 @@ describe('TLS to an API', () => {
     ['another authority', { ...tls, ca: createCertificateAuthority().certificate }],
     ['the name in its URL', { ...tls, serverName: undefined }],
     ['another name', { ...tls, serverName: 'other.internal' }],
-  ])('refuses it by %s', async (_what, others) => {
+  ])('rejects it by %s', async (_what, others) => {
     const { url } = await startSecure();
     const { send, agent } = await open([url], { tls: others });
     expect(await send()).toBe(502);

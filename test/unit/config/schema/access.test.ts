@@ -40,7 +40,7 @@ describe('rules over claims', () => {
     expect(problemsWith({ login: { require } }).join('\n')).toContain(message);
   });
 
-  it('are refused on a route without sessions', () => {
+  it('are rejected on a route without sessions', () => {
     expect(withRoute({ auth: 'none', require: [{ acr: 'gold' }] })).toEqual([
       expect.stringMatching(/^routes\[0\]\.require: a route with auth: none has no session/),
     ]);
@@ -65,7 +65,7 @@ describe('the identity of a route', () => {
     expect(withRoute({ identity, requestHeaders: { set: { 'x-set': '1' } } }).join('\n')).toContain(message);
   });
 
-  it('is refused on a route without sessions', () => {
+  it('is rejected on a route without sessions', () => {
     expect(withRoute({ auth: 'none', identity: { headers: { 'X-User': '/sub' } } })).toEqual([
       expect.stringMatching(/^routes\[0\]\.identity: a route with auth: none has no session/),
     ]);

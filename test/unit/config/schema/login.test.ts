@@ -33,26 +33,26 @@ describe('login.parameters', () => {
     'client_secret',
     'Client_ID',
     'redirect.uri',
-  ])('refuses %s, a parameter of the protocol', (name) => {
+  ])('rejects %s, a parameter of the protocol', (name) => {
     expect(problemsWith({ login: { parameters: { [name]: 'any' } } })).toEqual([
       `login.parameters${name.includes('.') ? `["${name}"]` : `.${name}`}: the gateway sets this parameter itself; a page cannot choose it`,
     ]);
   });
 
-  it.each(['returnTo', 'stepUp'])('refuses %s, a parameter of the gateway itself', (name) => {
+  it.each(['returnTo', 'stepUp'])('rejects %s, a parameter of the gateway itself', (name) => {
     expect(problemsWith({ login: { parameters: { [name]: 'any' } } })).toEqual([
       `login.parameters.${name}: this is a parameter of the gateway itself; it does not pass to the provider`,
     ]);
   });
 
-  it.each(['', 'a b', 'client_id[]', 'ä', 'x'.repeat(65)])('refuses the name %j', (name) => {
+  it.each(['', 'a b', 'client_id[]', 'ä', 'x'.repeat(65)])('rejects the name %j', (name) => {
     expect(problemsWith({ login: { parameters: { [name]: 'any' } } })).toEqual([
       expect.stringContaining('expected the name of a parameter, such as ui_locales'),
     ]);
   });
 
   it.each([['all'], [[]], [['']], [[300]], [{}], ['x'.repeat(300)], [['x'.repeat(257)]]])(
-    'refuses the values %j',
+    'rejects the values %j',
     (values) => {
       expect(problemsWith({ login: { parameters: { ui_locales: values } } })).toEqual([
         expect.stringMatching(/^login\.parameters\.ui_locales.*: expected any, or a list of values/),
@@ -60,7 +60,7 @@ describe('login.parameters', () => {
     },
   );
 
-  it.each(['max_age', 'acr_values'])('refuses %s that every sign-in must meet', (name) => {
+  it.each(['max_age', 'acr_values'])('rejects %s that every sign-in must meet', (name) => {
     const provider = { ...minimal.provider, authorizationParams: { [name]: '1', prompt: 'consent' } };
     const login = { parameters: { [name]: ['1'], prompt: 'any' } };
     expect(problemsWith({ provider, login })).toEqual([
@@ -93,7 +93,7 @@ describe('login.stepUp', () => {
     ['scopes', 'all'],
     ['scopes', ['a b']],
     ['scopes', ['a"b']],
-  ])('refuses %s: %j', (key, value) => {
+  ])('rejects %s: %j', (key, value) => {
     expect(problemsWith({ login: { stepUp: { [key]: value } } })).toEqual([
       expect.stringMatching(new RegExp(`^login\\.stepUp\\.${key}`)),
     ]);
@@ -115,7 +115,7 @@ describe('login.errorPage', () => {
     expect(parseConfig({ ...minimal, login: { errorPage: file } }).login.errorPage).toEqual({ file, html });
   });
 
-  it('is refused when the file does not exist, is a directory or is too large', () => {
+  it('is rejected when the file does not exist, is a directory or is too large', () => {
     expect(problemsOf('/nonexistent/error.html')).toEqual(['login.errorPage: the file does not exist']);
     expect(problemsOf(directory)).toEqual(['login.errorPage: the file is a directory']);
     const file = fileWith('x'.repeat(65_537));
@@ -123,7 +123,7 @@ describe('login.errorPage', () => {
     expect(problemsOf('')).toHaveLength(1);
   });
 
-  it('is refused when it has a placeholder that nothing fills in', () => {
+  it('is rejected when it has a placeholder that nothing fills in', () => {
     expect(problemsOf(fileWith('{{title}} {{reason}}'))).toEqual([
       'login.errorPage: the file has the unknown placeholder {{reason}}; known are title, detail, retryUrl, retryLabel, requestId',
     ]);

@@ -72,6 +72,7 @@ describe('the guard', () => {
   it.each([
     ['another host', { headers: [['Host', 'evil.test']] as const }, 'wrong_host'],
     ['two hosts', { headers: [host, host] }, 'bad_request'],
+    ['no host', { headers: [] }, 'bad_request'],
     ['a path that climbs', { url: '/api/../x' }, 'bad_request'],
     ['a whole URL', { url: 'http://evil.test/api' }, 'bad_request'],
     [

@@ -153,11 +153,11 @@ describe('provider.profile fapi2', () => {
     ['discoveryUrl', { discoveryUrl: 'http://127.0.0.1/metadata' }],
     ['endpoints.token', { endpoints: { token: 'http://127.0.0.1/token' } }],
     ['requestObject', { login: 'decoupled' }],
-  ])('refuses provider.%s of %o', (key, changes) => {
+  ])('rejects provider.%s of %o', (key, changes) => {
     expect(paths(changes)).toEqual([`provider.${key}`]);
   });
 
-  it('refuses a signed request with RS256', () => {
+  it('rejects a signed request with RS256', () => {
     const keys = [{ key: pem('rsa') }];
     expect(paths({ requestObject: { signingAlg: 'RS256' } }, { keys })).toEqual([
       'provider.requestObject.signingAlg',

@@ -1,10 +1,10 @@
-import { type Client, settingsWith } from '../fake-provider/settings.ts';
+import { type Client, settingsWith } from '../../fake-provider/settings.ts';
 import {
   type FakeProvider,
   type FakeProviderOptions,
   startFakeProvider,
-} from '../fake-provider/fake-provider.ts';
-import { readyProvider } from './ready-configuration.ts';
+} from '../../fake-provider/fake-provider.ts';
+import { readyProvider } from '../ready-configuration.ts';
 
 type ReadyFakeOptions = Omit<FakeProviderOptions, 'client'> & { client?: Partial<Client> };
 

@@ -105,10 +105,55 @@ describe('a request that cannot be read', () => {
   });
 });
 
-it('a request that is not HTTP gets an empty 400, and the connection closes', async () => {
-  const client = await openRaw(gateway.port);
-  client.write('GET / HTTP/1.1\r\nHost: a\r\nHost : b\r\n\r\n');
-  await client.ended;
-  expect(client.pending().toString()).toBe('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
-  client.close();
+describe('a request that is not HTTP', () => {
+  it.each([
+    ['a space before a colon', `GET / HTTP/1.1\r\nHost: ${HOST}\r\nX-A : b\r\n\r\n`],
+    [
+      'two Content-Length fields',
+      `POST / HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab`,
+    ],
+    ['the handshake of TLS', '\x16\x03\x01\x02\x00\x01'],
+    ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  ])(
+    'is a problem like any other, logged and counted, and the last on its connection: %s',
+    async (_what, bytes) => {
+      const before = await countOf(400);
+      const client = await openRaw(gateway.port);
+      client.write(Buffer.from(bytes, 'latin1'));
+      const response = await client.readResponse();
+      expect(response.status).toBe(400);
+      expect(response.header('connection')).toBe('close');
+      expect(response.header('content-type')).toBe('application/problem+json');
+      expect(response.header('cache-control')).toBe('no-store');
+      expect(JSON.parse(response.body.toString())).toMatchObject({ status: 400, code: 'bad_request' });
+      const requestId = response.header('x-request-id');
+      expect(lines).toContainEqual(
+        expect.objectContaining({ requestId, status: 400, msg: 'request', clientAddress: '127.0.0.1' }),
+      );
+      expect(await countOf(400)).toBe(before + 1);
+      await client.ended;
+      client.close();
+    },
+  );
 });
+
+it('a request without Host is a problem like any other, and logged', async () => {
+  const response = await rawRequest(gateway.port, 'GET /one HTTP/1.1\r\n\r\n');
+  expect(response.status).toBe(400);
+  expect(JSON.parse(response.body.toString())).toMatchObject({ status: 400, code: 'bad_request' });
+  const requestId = response.header('x-request-id');
+  await expect
+    .poll(() => lines)
+    .toContainEqual(expect.objectContaining({ requestId, status: 400, msg: 'request', method: 'GET' }));
+});
+
+/** The number of counted requests with this status that Node.js could not parse. */
+async function countOf(status: number): Promise<number> {
+  const text = await (await fetch(`${gateway.server.adminUrl}/metrics`)).text();
+  const [, value = '0'] =
+    new RegExp(
+      `^coatcheck_http_requests_total\\{route="none",method="",status="${status}"\\} (\\d+)$`,
+      'm',
+    ).exec(text) ?? [];
+  return Number(value);
+}
