@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 
 /** Who is signed in. */
 export type HostSession = {
-  /** Identifies the person at the provider. */
+  /** Identifies the user at the provider. */
   readonly subject: string;
   /** The claims that `session.claims` names. */
   readonly claims: Readonly<Record<string, unknown>>;

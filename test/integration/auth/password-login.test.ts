@@ -62,7 +62,7 @@ describe('POST /auth/login with a password', () => {
     expect((await before.fetch('/auth/session')).json()).toMatchObject({ authenticated: false });
   });
 
-  it('does not adopt a session cookie that another person chose (standards: E2, E3)', async () => {
+  it('does not adopt a session cookie that another user chose (standards: E2, E3)', async () => {
     const agent = fixture.browser();
     agent.setCookie('coatcheck=chosen; Path=/; HttpOnly');
     const [cookie = ''] = (await postLogin(agent)).setCookies;
