@@ -312,7 +312,7 @@ describe('refresh.maxPerMinute', () => {
       many.advance(LIFE);
     }
     expect(provider.tokenCalls({ grant: 'refresh_token' })).toBe(2 * resources.length);
-  });
+  }, 150_000);
 
   it('counts the refreshes of all processes, and no first token of an audience', async () => {
     const redis = await startRedis();
