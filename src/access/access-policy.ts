@@ -83,7 +83,7 @@ function scopesOf(provider: Config['provider']): readonly unknown[] {
   return Array.isArray(scopes) ? scopes : [];
 }
 
-/** SECURITY: the response names the rule by its index, and says nothing about the person's claims. */
+/** SECURITY: the response names the rule by its index, and says nothing about the user's claims. */
 function enforce(
   rules: AccessRules | undefined,
   subject: AccessSubject,

@@ -4,7 +4,7 @@ import { valueAt } from '../provider/http/json-value.ts';
 import { allClaims } from '../sessions/store/claim-selection.ts';
 import type { SessionView } from '../sessions/session.ts';
 
-/** The claims of a person. */
+/** The claims of a user. */
 export type Claims = Readonly<Record<string, unknown>>;
 
 /** Whose claims identity fields have: a session, or a caller with an access token of its own. */

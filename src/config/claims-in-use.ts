@@ -12,7 +12,7 @@ export function claimsInUse({ login, routes }: Pick<Config, 'login' | 'routes'>)
 }
 
 /**
- * The names of the claims that a sign-in should bring, from userinfo where the ID token lacks them. How a person signed in
+ * The names of the claims that a sign-in should bring, from userinfo where the ID token lacks them. How a user signed in
  * is a matter of the ID token alone.
  */
 export function claimsWanted(config: Pick<Config, 'login' | 'routes' | 'session'>): string[] {

@@ -1253,7 +1253,10 @@ export type AccessRuleInput = {
   equals?: string | number | boolean;
   /** The claim is a list with this value. */
   contains?: string | number | boolean;
-  /** The claim is a text with this end; before an end with `@`, it has no other `@`. */
+  /**
+   * The claim is a text that ends with this one; if this one contains `@`, the claim contains no other
+   * `@`.
+   */
   endsWith?: string;
   /** The claim is one of these values. */
   in?: Array<string | number | boolean>;

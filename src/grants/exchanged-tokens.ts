@@ -18,19 +18,19 @@ import { freshnessOf, type Ahead, type Freshness } from '../tokens/freshness.ts'
 import { createAccessToken, type AccessToken } from '../tokens/token-set.ts';
 import { grantUnavailable, REFUSED_MS, type GrantCall } from './grant-call.ts';
 
-/** The token of a route that the provider issues for the person's. A session keeps it under the id of its audience. */
+/** The token of a route that the provider issues for the user's. A session keeps it under the id of its audience. */
 export type ExchangeTarget = Audience &
   Pick<ExchangeRequest, 'audience' | 'tokenType'> & {
-    /** The audience of the person's token. */
+    /** The audience of the user's token. */
     readonly subject: Audience;
-    /** The token of the party that acts for the person, if it is sent. */
+    /** The token of the party that acts for the user, if it is sent. */
     readonly actorToken: (() => Promise<string>) | undefined;
   };
 
 /** Tokens by token exchange (RFC 8693), kept in the session. */
 export type ExchangedTokens = {
   /**
-   * A token that may be sent now. One that expires soon, or that belongs to an older token of the person, is replaced in the
+   * A token that may be sent now. One that expires soon, or that belongs to an older token of the user, is replaced in the
    * background; a missing or expired one is waited for. Throws as {@link TokenRefresher.fresh}, and `token_exchange_refused`.
    */
   fresh(session: SessionView, target: ExchangeTarget): Promise<Credential>;

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema/schema.ts';
 import type { Logger } from './log.ts';
 
-/** A person at an issuer. */
+/** A user at an issuer. */
 export type Person = { readonly issuer: string; readonly subject: string };
 
 /** Who or what ended a session. */
@@ -14,7 +14,7 @@ export type AuditedRequest = { readonly requestId: string; readonly clientAddres
  * What the audit records. The names and fields are public contract (docs/audit.md).
  *
  * SECURITY: no field holds a token, a cookie, a ticket or a claim other than the subject. A session is named by its key,
- * which gives no access. `reason` is a code, never a text of the provider or of a person.
+ * which gives no access. `reason` is a code, never a text of the provider or of a user.
  */
 export type AuditEvent =
   | { event: 'sign_in'; person: Person; session: string; request: AuditedRequest }
@@ -85,7 +85,7 @@ export function createAudit(deps: {
   const auditLog = deps.log.child({ audit: true }, { level: 'info' });
   const recent: AuditLine[] = [];
 
-  /** While secrets are rotated, the hashes under the former ones link a person's lines before and after. */
+  /** While secrets are rotated, the hashes under the former ones link a user's lines before and after. */
   const namePerson = ({ issuer, subject }: Person) => {
     if (settings.subjects === 'plain') return { issuer, subject };
     const [current, ...former] = pseudonyms(['subject', issuer, subject], settings.key);

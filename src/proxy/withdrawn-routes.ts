@@ -20,7 +20,7 @@ export type IsWithdrawn = (openedBy: OpenedBy) => boolean;
  */
 export function withdrawnBy(
   { all, match }: Routes,
-  /** True when everything that former routes opened for a person must be opened again. */
+  /** True when everything that former routes opened for a user must be opened again. */
   { hasStricterSignIn }: { hasStricterSignIn: boolean },
 ): IsWithdrawn {
   const current = new Set(all.map(({ config }) => config));

@@ -35,7 +35,7 @@ export type TokenRefresher = {
   fresh(session: SessionView, audience: Audience): Promise<Credential>;
   /**
    * Another access token than the one an upstream rejected with a 401, or undefined when there is none: the 401 is then
-   * the response. Throws `session_expired`.
+   * the response. Throws `session_expired`, and `step_up_required` when the user has to sign in again for one.
    */
   afterRefusal(rejected: Credential, route: string): Promise<Credential | undefined>;
   /** Reports that the upstream of `route` rejected a refreshed token, too: it is not refreshed again for that route. */
@@ -133,11 +133,11 @@ export function createTokenRefresher(deps: {
     async afterRefusal(rejected, route) {
       const { session, audience, accessToken } = rejected;
       if (!session.isRenewable || suppression.wasRejected(rejected, route)) return undefined;
-      if (suppression.wasNotGranted(session.key, audience)) return undefined;
+      if (suppression.wasNotGranted(session.key, audience)) throw notGranted(audience);
       const result = await waitFor(refresh(session, audience, 'rejected'));
       if (result.kind === 'unavailable') {
-        // While the provider or the store is away, a bare 401 would read as a sign-out.
-        if (isOutage(result.error)) throw result.error;
+        // A bare 401 would read as a sign-out, and has no `loginUrl`.
+        if (isOutage(result.error) || result.error.code === 'step_up_required') throw result.error;
         return undefined;
       }
       const other = credentialOf(sessionOrThrow(result), audience);

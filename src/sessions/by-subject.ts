@@ -4,7 +4,7 @@ import type { Position } from './store/position.ts';
 import type { MarkerSubject, SessionPage, SessionStore } from './store/store.ts';
 import { SIGN_IN_REFUSAL_MS } from '../timing.ts';
 
-/** Lists and ends the sessions of an owner: a person, or a session at the provider. */
+/** Lists and ends the sessions of an owner: a user, or a session at the provider. */
 export type SessionsBySubject = {
   /**
    * The live sessions of an owner after a position, at most `limit`, from the oldest to the newest. There may be fewer,
@@ -22,11 +22,11 @@ export type SessionsBySubject = {
    * a concurrent logout either finds the session in the index, or this finds the marker of the logout.
    */
   isSignInRefused(data: SessionData, beganAtMs: number): Promise<boolean>;
-  /** Ends the person's oldest sessions above the limit. */
+  /** Ends the user's oldest sessions above the limit. */
   enforceLimit(data: SessionData): Promise<void>;
 };
 
-/** The sign-ins that a logout concerns: those of an owner, or those of a person for which the provider sent no `sid`. */
+/** The sign-ins that a logout concerns: those of an owner, or those of a user for which the provider sent no `sid`. */
 export type LogoutScope =
   Owner | { readonly kind: 'without_sid'; readonly issuer: string; readonly id: string };
 
@@ -47,7 +47,7 @@ const PAGES_PER_LIST = 5;
 export function createSessionsBySubject(deps: {
   store: SessionStore;
   end: (key: string, reason: EndReason) => Promise<unknown>;
-  /** The maximum number of sessions per person; 0 means no limit. */
+  /** The maximum number of sessions per user; 0 means no limit. */
   maxPerUser: number;
   clock: () => number;
 }): SessionsBySubject {

@@ -3,17 +3,17 @@ import { isOutdated, type SessionView } from './session.ts';
 
 /**
  * Why a session ended; in the log, and a label of the metrics.
- * - `logout`: the person signed out in this browser;
- * - `ended_elsewhere`: the person ended the session from another browser;
+ * - `logout`: the user signed out in this browser;
+ * - `ended_elsewhere`: the user ended the session from another browser;
  * - `backchannel_logout`, `frontchannel_logout`: the provider ended the session;
  * - `replaced`: the same browser signed in again;
- * - `limit`: newer sessions of the person fill the limit `session.maxPerUser`;
+ * - `limit`: newer sessions of the user fill the limit `session.maxPerUser`;
  * - `expired`: the idle limit or the absolute limit passed, or the access token of a session without a refresh token;
  * - `expired_at_provider`: a limit of the provider passed: the expiry of its refresh token, or `session_expiry`;
  * - `unreadable`: the record was changed, or not written by a gateway;
  * - `refresh_rejected`: the provider rejected the refresh token;
- * - `identity_changed`: a refresh returned the ID token of another person;
- * - `issuer_changed`: the provider is another issuer than the one that the person signed in with;
+ * - `identity_changed`: a refresh returned the ID token of another user;
+ * - `issuer_changed`: the provider is another issuer than the one that the user signed in with;
  * - `secret_removed`: an operator removed the secret that sealed the session or its cookie;
  * - `admin`: an operator ended the session.
  */

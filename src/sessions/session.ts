@@ -6,12 +6,16 @@ import { selectClaims } from './store/claim-selection.ts';
 import type { SteppedUp } from './step-up-requirement.ts';
 
 /** How often, and from when to when. Times are milliseconds since the epoch. */
-export type Refusals = { readonly count: number; readonly firstAtMs: number; readonly lastAtMs: number };
+export type ProviderRefusals = {
+  readonly count: number;
+  readonly firstAtMs: number;
+  readonly lastAtMs: number;
+};
 
-/** The content of a session: one person signed in through one browser. Times are milliseconds since the epoch. */
+/** The content of a session: one user signed in through one browser. Times are milliseconds since the epoch. */
 export type SessionData = {
   readonly issuer: string;
-  /** Identifies the person together with `issuer`; never an email address or a name. */
+  /** Identifies the user together with `issuer`; never an email address or a name. */
   readonly subject: string;
   /** The provider's own session (`sid`), if the provider sends one. */
   readonly providerSessionId?: string | undefined;
@@ -24,7 +28,7 @@ export type SessionData = {
   readonly tokens: TokenSet;
   /** The private key that the access tokens are bound to (RFC 9449); absent for bearer tokens. The sign-in made it. */
   readonly dpopKey?: DpopKey | undefined;
-  /** How the person signed in, if refresh requests depend on it. */
+  /** How the user signed in, if refresh requests depend on it. */
   readonly flow?: LoginFlow | undefined;
   readonly createdAtMs: number;
   /** The absolute limit: use does not extend it. */
@@ -38,9 +42,9 @@ export type SessionData = {
   /** The token refreshes of the last minute by audience: `refresh.maxPerMinute` counts across all processes. */
   readonly renewals?: Readonly<Record<string, readonly number[]>> | undefined;
   /** When, in the last minute, an upstream rejected a token that had just been refreshed. */
-  readonly refusedAtMs?: readonly number[] | undefined;
+  readonly upstreamRefusalsAtMs?: readonly number[] | undefined;
   /** The refusals in a row of the refresh token by the provider, with an error that names no reason. */
-  readonly refusals?: Refusals | undefined;
+  readonly providerRefusals?: ProviderRefusals | undefined;
 };
 
 /**
@@ -125,7 +129,7 @@ export function isOutdated(data: SessionView['data'], generation: number): boole
   return (data.generation ?? 0) < generation;
 }
 
-/** A key of the session index: a person at an issuer, or a session at the provider (`sid`). */
+/** A key of the session index: a user at an issuer, or a session at the provider (`sid`). */
 export type Owner = { readonly kind: 'subject' | 'sid'; readonly issuer: string; readonly id: string };
 
 /** The owners under which the index lists a session. */

@@ -21,7 +21,7 @@ const MAX_LENGTH = 8_192;
 
 const sealed = z.object({ session: z.string(), expiresAtMs: z.number(), stepUp: stepUpRequirement });
 
-/** SECURITY: bound to the session, so that a link cannot make another person ask the provider for anything. */
+/** SECURITY: bound to the session, so that a link cannot make another user ask the provider for anything. */
 export function createStepUpLinks(deps: {
   seals: SealedCookies;
   /** Undefined for a provider to which a sign-in cannot pass a requirement on. */

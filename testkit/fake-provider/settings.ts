@@ -58,7 +58,7 @@ export type ProviderSettings = ProviderBehavior & {
   /** The user who is signed in at the provider, for requests without a `login_hint`. */
   user: string | undefined;
   rotate: Rotation;
-  /** Whether `acr_values`, `max_age` and `prompt=login` authenticate the person anew, or count for nothing. */
+  /** Whether `acr_values`, `max_age` and `prompt=login` authenticate the user anew, or count for nothing. */
   stepUp: 'honoured' | 'ignored';
   /** Scopes that are left out of every grant (RFC 6749, section 3.3). */
   refusedScopes: readonly string[];

@@ -136,7 +136,7 @@ export async function startRealProvider(options: RealProviderOptions = {}): Prom
     provider.on('grant.error', ({ oidc }) => asked.push(String(oidc.params?.['grant_type'])));
   };
 
-  /** The person authenticates with whatever was asked for first. */
+  /** The user authenticates with whatever was asked for first. */
   const finishInteraction = async (request: IncomingMessage, response: ServerResponse) => {
     const { params } = await instance.interactionDetails(request, response);
     const { acr_values: asked } = params;

@@ -30,7 +30,7 @@ export function findUnmet(required: StepUpRequirement, candidate: Candidate): st
   return undefined;
 }
 
-/** The age counts at the start of the sign-in: the time that a person takes at the provider makes no authentication old. */
+/** The age counts at the start of the sign-in: the time that a user takes at the provider makes no authentication old. */
 function isRecent(maxAge: number, { signIn, session, beganAtMs }: Candidate): boolean {
   const authTime = signIn.claims['auth_time'];
   if (typeof authTime !== 'number') return false;

@@ -6,7 +6,7 @@ import { GatewayError, type AuthError, type ErrorCode } from '../../errors.ts';
  */
 export type PageLink = 'again' | 'sign-in' | 'home' | 'base';
 
-/** What an error page says to a person. */
+/** What an error page says to a user. */
 export type PageText = { readonly title: string; readonly detail: string; readonly link: PageLink };
 
 const unavailable: PageText = {

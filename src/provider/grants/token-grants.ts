@@ -11,9 +11,9 @@ export type TokenTarget = {
 
 /** A token exchange (RFC 8693, section 2.1). */
 export type ExchangeRequest = TokenTarget & {
-  /** The access token of the person. */
+  /** The access token of the user. */
   readonly subjectToken: string;
-  /** The access token of the party that acts for the person. */
+  /** The access token of the party that acts for the user. */
   readonly actorToken?: string | undefined;
   /** The `requested_token_type`. */
   readonly tokenType?: string | undefined;
@@ -21,11 +21,11 @@ export type ExchangeRequest = TokenTarget & {
   readonly dpopKey?: DpopKey | undefined;
 };
 
-/** Token requests in which no person takes part. They spend nothing: a request may be repeated. */
+/** Token requests in which no user takes part. They spend nothing: a request may be repeated. */
 export type TokenGrants = {
   /** Obtains an access token of the gateway itself (RFC 6749, section 4.4), with a new key if the provider binds tokens. Never throws. */
   clientCredentials(target: TokenTarget): Promise<GrantOutcome>;
-  /** Obtains a token for the person at another audience. Never throws. */
+  /** Obtains a token for the user at another audience. Never throws. */
   exchange(request: ExchangeRequest): Promise<GrantOutcome>;
 };
 

@@ -6,7 +6,7 @@ import { PROVIDER_CLOCK_TOLERANCE_SECONDS } from '../../timing.ts';
 
 /**
  * The result of checking an ID token. `unverifiable` says nothing about who signed in: the provider's JWKS could not be
- * fetched, or the ID token of a refresh is for the same person but cannot be verified.
+ * fetched, or the ID token of a refresh is for the same user but cannot be verified.
  */
 export type IdTokenVerdict =
   | { kind: 'valid'; claims: JWTPayload & { sub: string } }
@@ -31,7 +31,7 @@ export type IdTokens = {
   /** Checks the ID token of a login: it is for this client, new, and for this login. */
   ofLogin(idToken: string, expected: ExpectedLogin): Promise<IdTokenVerdict>;
   /**
-   * Checks the ID token of a refresh, whatever its age (section 12.2). It is invalid only when it names another person,
+   * Checks the ID token of a refresh, whatever its age (section 12.2). It is invalid only when it names another user,
    * issuer or audience. Anything else that is wrong with it, a missing claim included, makes it unverifiable: providers
    * rotate keys and algorithms.
    */

@@ -15,7 +15,7 @@ export type Caller = Credential | RouteCredential;
 export type RouteCredential = {
   /**
    * - `client`: a token of the gateway itself;
-   * - `exchange`: a token that the provider issued for the person's;
+   * - `exchange`: a token that the provider issued for the user's;
    * - `none`: no token;
    * - `bearer`: the caller's own token.
    */
@@ -64,7 +64,7 @@ export function isOfRoute(caller: Caller): caller is RouteCredential {
 }
 
 /**
- * True when another sign-in of the person may change what an upstream requires. The scopes of an exchanged token come from the
+ * True when another sign-in of the user may change what an upstream requires. The scopes of an exchanged token come from the
  * configuration, and a token of the gateway itself has nothing of a sign-in.
  */
 export function mayStepUp(caller: Caller | undefined, { scopes }: StepUpRequirement): boolean {

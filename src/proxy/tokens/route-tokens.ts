@@ -117,7 +117,7 @@ export function createRouteTokens(deps: {
   };
 }
 
-/** The audience of the session's own token on a route: scopes and resources of a client token are not the person's. */
+/** The audience of the session's own token on a route: scopes and resources of a client token are not the user's. */
 export function ownAudienceOf({ config, audience }: Route): Audience {
   return config.token === 'client' || config.token === 'none' ? signInAudience : audience;
 }
@@ -133,7 +133,7 @@ function namedTarget(target: TokenTarget, client: readonly string[]): NamedTarge
   return { ...target, id: hashIdentifier('client-token', name) };
 }
 
-/** The scopes and resources of the route itself are those of the person's token. */
+/** The scopes and resources of the route itself are those of the user's token. */
 function exchangeTarget(
   { config, audience: subject }: Route,
   clientTokens: ClientTokens | undefined,

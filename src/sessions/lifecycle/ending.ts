@@ -45,7 +45,7 @@ type EndingDeps = {
 /** How many refresh tokens are revoked at once when a secret is removed. */
 const MAX_CONCURRENT_REVOCATIONS = 16;
 
-/** End reasons that do not revoke the refresh token: the provider rejected it, or it belongs to another person. */
+/** End reasons that do not revoke the refresh token: the provider rejected it, or it belongs to another user. */
 const reasonsWithoutRevocation: ReadonlySet<EndReason> = new Set(['refresh_rejected', 'identity_changed']);
 
 export function createSessionEnding(deps: EndingDeps): SessionEnding {

@@ -102,7 +102,7 @@ export function createSessionLookup(deps: LookupDeps): SessionLookup {
   ): Promise<SessionReading<Kind>> => {
     const ticket = await tickets.read(cookieHeader, clientAddress);
     switch (ticket.kind) {
-      // SECURITY: a conflict counts as no cookie and clears nothing, so that a planted cookie cannot sign the person out.
+      // SECURITY: a conflict counts as no cookie and clears nothing, so that a planted cookie cannot sign the user out.
       case 'conflict':
         return { kind: 'absent', because: 'conflict' };
       case 'absent':

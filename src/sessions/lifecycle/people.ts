@@ -1,7 +1,7 @@
 import { isOutdated, personOf, type SessionData } from '../session.ts';
 import type { SessionStore } from '../store/store.ts';
 
-/** A person who has a session, with what names them. */
+/** A user who has a session, with what names them. */
 export type FoundPerson = {
   readonly subject: string;
   readonly name?: string;

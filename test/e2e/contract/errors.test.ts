@@ -63,7 +63,7 @@ describe('the error codes', () => {
     expectProblem(await agent.fetch('/api/one', { headers: origin }), 403, 'origin_rejected');
   });
 
-  it("403 not_allowed: names the rule, not the person's claims", async () => {
+  it("403 not_allowed: names the rule, not the user's claims", async () => {
     const response = await agent.fetch('/boss/one');
     expect(expectProblem(response, 403, 'not_allowed')).toMatchObject({ rule: 1 });
     expect(response.text()).not.toContain('alice');

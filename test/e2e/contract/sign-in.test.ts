@@ -122,7 +122,7 @@ describe('GET /auth/callback', () => {
     expectAuthError(response, 'store_unavailable', '/inbox');
   });
 
-  it('leads a person whom login.require does not let in to returnTo with not_allowed', async () => {
+  it('leads a user whom login.require does not let in to returnTo with not_allowed', async () => {
     const require = [{ claim: '/email', endsWith: '@acme.example' }];
     const other = await fixture.start({ config: { login: { require } } });
     const agent = fixture.browser(other);

@@ -78,7 +78,7 @@ describe('a call in the demo that needs a fresh sign-in', () => {
     expect(page.url()).toBe(`${demo.url}/`);
   });
 
-  it('succeeds after the same person has signed in', { timeout: 90_000 }, async () => {
+  it('succeeds after the same user has signed in', { timeout: 90_000 }, async () => {
     await waitUntilDiaryNeedsSignIn();
     await page.click('#notice button');
     await signInAs('Ada');

@@ -124,7 +124,7 @@ describe.each(askingProxies)('$name that asks the gateway, as deploy/ configures
   const seen = () => fixture.upstream.requests.map((each) => [each.header('x-user'), each.header('cookie')]);
 
   it.each(['GET', 'POST'])(
-    'forwards the %s of a person, with the identity and without the cookie',
+    'forwards the %s of a user, with the identity and without the cookie',
     async (method) => {
       expect((await open('/orders/1?a=b', signedIn(), method)).status).toBe(200);
       expect(seen()).toEqual([['alice', undefined]]);

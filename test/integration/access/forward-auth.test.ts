@@ -65,7 +65,7 @@ describe('GET /auth/check', () => {
     expect(response.json()).toMatchObject({ code: 'session_required', loginUrl: '/auth/login' });
   });
 
-  it('names the page to return to when a person navigates', async () => {
+  it('names the page to return to when a user navigates', async () => {
     const response = await check('/told/one?x=1&y=2', { accept: 'text/html' }, anonymous);
     expect(response.status).toBe(401);
     expect(response.header('x-login-url')).toBe('/auth/login?returnTo=%2Ftold%2Fone%3Fx%3D1%26y%3D2');

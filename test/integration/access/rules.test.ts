@@ -36,7 +36,7 @@ const call = (path: string) => testGateway.agent.fetch(path);
 const received = () => testGateway.upstream.requests.length;
 
 describe('routes[].require', () => {
-  it('passes a person whose claims meet every rule', async () => {
+  it('passes a user whose claims meet every rule', async () => {
     give(roles('user', 'admin'));
     await testGateway.agent.signIn();
     expect((await call('/admin/one')).status).toBe(200);

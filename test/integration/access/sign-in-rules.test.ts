@@ -45,7 +45,7 @@ describe('login.require', () => {
       .poll(() => testGateway.provider.families[family], { timeout: 15_000 })
       .toMatchObject({ endedBecause: 'revoked' });
 
-  it('signs in a person who meets its rules', async () => {
+  it('signs in a user who meets its rules', async () => {
     const { agent } = testGateway;
     await agent.signIn('/');
     expect(await session(agent)).toMatchObject({ authenticated: true });
@@ -97,7 +97,7 @@ describe('login.require', () => {
     expect(response.setCookies.join()).not.toMatch(/coatcheck=[^;]/);
   });
 
-  it('keeps the session of another person in the same browser', async () => {
+  it('keeps the session of another user in the same browser', async () => {
     const { agent } = testGateway;
     await agent.signIn('/');
     give('mallory@evil.test');

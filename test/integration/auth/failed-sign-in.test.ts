@@ -167,7 +167,7 @@ describe('a callback that belongs to no sign-in of the browser', () => {
     }
   });
 
-  it('leads to the app when the person is signed in already', async () => {
+  it('leads to the app when the user is signed in already', async () => {
     const other = await openTestGatewayForTest({
       config: { login: { defaultReturnTo: '/home', failureReturnTo: '/failed' } },
     });

@@ -100,7 +100,7 @@ describe('signed authentication requests of OpenID CIBA', () => {
     }).then((opened) => ({ ...opened, begun, received }));
   };
 
-  it('sign a person in on another device', async () => {
+  it('sign a user in on another device', async () => {
     const { agent, real, begun, received, advance } = await open('rsa');
     const started = await agent.fetch('/auth/decoupled', {
       method: 'POST',

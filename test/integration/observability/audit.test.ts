@@ -88,7 +88,7 @@ describe('the audit', () => {
     }
   });
 
-  it('records who ended a session: the person elsewhere, a limit, the provider', async () => {
+  it('records who ended a session: the user elsewhere, a limit, the provider', async () => {
     const testGateway = await open({ session: { maxPerUser: 1 } });
     await testGateway.agent.signIn();
     await testGateway.browser().signIn();
@@ -161,7 +161,7 @@ describe('the subjects of the audit', () => {
     return linesOf(testGateway).findLast(({ event }) => event === 'sign_in') ?? {};
   };
 
-  it('are hashes by a key, the same in every replica and different for each person', async () => {
+  it('are hashes by a key, the same in every replica and different for each user', async () => {
     const testGateway = await open();
     const replica = await testGateway.replica();
     const { subject } = await signInOf(testGateway);

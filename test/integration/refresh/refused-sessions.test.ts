@@ -254,6 +254,22 @@ describe('a session for which the provider requires the user to sign in again', 
     expect(refreshes()).toBe(before);
     await expectOthersServed();
   });
+
+  it('gets 401 with a loginUrl also when the API rejects its token before it expires', async () => {
+    const [token] =
+      gateway.provider.families.find(({ grant }) => grant.subject === 'alice')?.accessTokens ?? [];
+    gateway.provider.revokeAccessToken(token?.token ?? '');
+    refuse('interaction_required');
+    for (let at = 0; at < 3; at += 1) {
+      expect((await call(alice)).json()).toMatchObject({
+        code: 'step_up_required',
+        loginUrl: expect.stringMatching(/^\/auth\/login\?stepUp=/),
+      });
+    }
+    expect(refreshes()).toBe(1);
+    gateway.advance(MINUTE);
+    expect((await call(alice)).status).toBe(200);
+  });
 });
 
 describe('a route whose resource the provider does not know', () => {

@@ -136,7 +136,7 @@ describe('a route with `token: client`', () => {
     expect(grants()).toBe(2);
   });
 
-  it('passes a challenge for a stronger sign-in, which a person could not meet for the client', async () => {
+  it('passes a challenge for a stronger sign-in, which a user could not meet for the client', async () => {
     const { agent, upstream } = testGateway;
     await agent.signIn();
     upstream.respond(status(403, { 'www-authenticate': 'Bearer error="insufficient_scope", scope="x"' }));

@@ -55,7 +55,7 @@ const claimsOf = (token = '') =>
   JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>;
 
 describe('a route with `token: exchange`', () => {
-  it("sends a token that the provider issued for the person's, once for each audience and session", async () => {
+  it("sends a token that the provider issued for the user's, once for each audience and session", async () => {
     const { agent } = testGateway;
     await agent.signIn();
     const [signIn] = tokens();
@@ -84,7 +84,7 @@ describe('a route with `token: exchange`', () => {
     expect(exchanges()).toBe(2);
   });
 
-  it('never gives one person the token of another', async () => {
+  it('never gives one user the token of another', async () => {
     const { agent } = testGateway;
     const other = testGateway.browser();
     await agent.signIn('/', { loginHint: 'alice' });
@@ -156,7 +156,7 @@ describe('a route with `token: exchange`', () => {
     expect(second?.['subject_token']).not.toBe(forms()[0]?.['subject_token']);
   });
 
-  it("ends with the person's token, whatever lifetime the provider gives it", async () => {
+  it("ends with the user's token, whatever lifetime the provider gives it", async () => {
     const { agent, provider } = testGateway;
     await agent.signIn();
     provider.accessTokenLifetime = 3_000;

@@ -53,7 +53,7 @@ function open(sign: typeof keys.sign = keys.sign) {
 }
 
 describe('an identity JWT', () => {
-  it('names the person to its audience, and verifies with the published keys', async () => {
+  it('names the user to its audience, and verifies with the published keys', async () => {
     const { tokens, now } = open();
     const token = await tokens(session({ sub: 'alice', groups: ['a'], email: 'alice@example.test' }));
     const { payload, protectedHeader } = await jwtVerify(token, createLocalJWKSet(keys.jwks()), {

@@ -19,7 +19,7 @@ const searchIn = (batches: readonly (readonly SessionData[])[], generation = 0) 
   });
 
 describe('the search for people', () => {
-  it('lists a person with several sessions once', async () => {
+  it('lists a user with several sessions once', async () => {
     const search = searchIn([[sessionOf('a', 'Ada'), sessionOf('a', 'Ada')], [sessionOf('b', 'Bob')]]);
     expect(await search('AD')).toEqual({
       people: [{ subject: 'a', name: 'Ada' }],

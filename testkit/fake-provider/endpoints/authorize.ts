@@ -23,7 +23,7 @@ type AuthorizeParts = {
  * signed in, or with an error (RFC 6749, section 4.1.2.1). Without a trusted redirect URI it responds with 400.
  */
 export function createAuthorize({ issuer, settings, codes, secrets, nowMs }: AuthorizeParts) {
-  /** When each person signed in first. */
+  /** When each user signed in first. */
   const authenticatedAtMs = new Map<string, number>();
 
   const grantCode = (parameters: Parameters, redirectUri: string): Parameters => {

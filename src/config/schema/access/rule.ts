@@ -12,7 +12,7 @@ export type ClaimTest =
   | { readonly kind: 'endsWith'; readonly value: string }
   | { readonly kind: 'in'; readonly values: readonly ClaimValue[] };
 
-/** One condition on a session: its claims, the scopes of its access token, or how the person signed in. */
+/** One condition on a session: its claims, the scopes of its access token, or how the user signed in. */
 export type AccessRule =
   | { readonly kind: 'claim'; readonly claim: JsonPointer; readonly test: ClaimTest }
   | { readonly kind: 'scope'; readonly scope: string }
@@ -44,7 +44,8 @@ const ruleKeys = section({
   equals: claimValue().exactOptional().meta({ description: 'The claim is this value.' }),
   contains: claimValue().exactOptional().meta({ description: 'The claim is a list with this value.' }),
   endsWith: text('expected a text').exactOptional().meta({
-    description: 'The claim is a text with this end; before an end with `@`, it has no other `@`.',
+    description:
+      'The claim is a text that ends with this one; if this one contains `@`, the claim contains no other `@`.',
   }),
   in: z
     .array(claimValue(), 'expected a list of values')

@@ -13,7 +13,7 @@ const refusal = (fields: readonly string[], body = '') =>
 /** A response of the token endpoint that says nothing about the provider's health, and brings no token. */
 const NO_OTHER_TOKEN = {
   status: 400,
-  body: { error: 'interaction_required' },
+  body: { error: 'invalid_request' },
   headers: { 'content-type': 'application/json' },
 };
 

@@ -37,7 +37,7 @@ describe('the callers with a token of their own on a route', () => {
 });
 
 describe('the token of a route', () => {
-  it('is that of the person, without an exchange, by default', () => {
+  it('is that of the user, without an exchange, by default', () => {
     const [parsed] = parseConfig({ ...minimal, routes: [route] }).routes;
     expect(parsed).toMatchObject({
       token: 'user',
