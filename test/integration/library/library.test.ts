@@ -167,7 +167,7 @@ describe('accessToken(request)', () => {
     const { status, body } = await own('/own/token?scope=reports.read');
     expect(status).toBe(401);
     expect(body).toMatchObject({ code: 'step_up_required', scopes: ['reports.read'] });
-    const { chain } = await agent.navigate(`${body['loginUrl']}`, { from: 'page' });
+    const { chain } = await agent.navigate(body['loginUrl'] as string, { from: 'page' });
     const toProvider = new URL(chain[0]?.header('location') ?? '');
     expect(toProvider.searchParams.get('scope')?.split(' ')).toContain('reports.read');
     expect(await own('/own/token')).toEqual({ status: 200, body: { active: true } });
