@@ -3,7 +3,7 @@ import { stepUpExpired, stepUpUnmet } from '../provider/login-failure.ts';
 import { UnusedTokensError, type SignIn } from '../provider/provider.ts';
 import type { TokenRefresher } from '../refresh/token-refresher.ts';
 import { usesSameGrant } from '../sessions/same-grant.ts';
-import type { Sessions } from '../sessions/service.ts';
+import type { RefreshTokenOf, Sessions } from '../sessions/service.ts';
 import { personOf } from '../sessions/session.ts';
 import { findUnmet, type StepUp } from './step-up/check.ts';
 
@@ -43,7 +43,7 @@ export function createCompleteSignIn({
   checkSignIn,
   audit,
 }: SignInServices): CompleteSignIn {
-  const start = async (signIn: SignIn, browser: SignInBrowser) => {
+  const start = async (signIn: SignIn, browser: SignInBrowser, keeps?: RefreshTokenOf) => {
     const { cookieHeader, replaces = [], beganAtMs, stepUp } = browser;
     checkSignIn(signIn);
     // The sessions from the start of the sign-in, and the one whose cookie the browser sends now.
@@ -52,7 +52,7 @@ export function createCompleteSignIn({
     const started = await sessions.start(signIn, {
       beganAtMs,
       replaces: earlier,
-      stepUp: stepUp && { from: stepUp.from, brought: stepUp.required },
+      stepUp: stepUp && { from: stepUp.from, brought: stepUp.required, keeps },
     });
     recordSuccess(signIn, started.key, browser);
     return started;
@@ -69,11 +69,14 @@ export function createCompleteSignIn({
     try {
       const session = (await sessions.loadByKey(stepUp.from))?.data;
       // The session that stays must keep its grant.
-      mayRevoke = session === undefined || !usesSameGrant(session, grantOf(signIn, stepUp));
+      const isSameGrant = session !== undefined && usesSameGrant(session, grantOf(signIn, stepUp));
+      mayRevoke = !isSameGrant;
       if (session === undefined) throw stepUpExpired('the session that this step-up began in has ended');
       const unmet = findUnmet(stepUp.required, { signIn, session, beganAtMs: stepUp.beganAtMs });
       if (unmet !== undefined) throw stepUpUnmet(unmet);
-      return await start(signIn, browser);
+      // Some providers return a refresh token at the first consent only, and the one of the session stays valid.
+      const keeps = isSameGrant ? session.tokens : undefined;
+      return await start(signIn, browser, keeps);
     } catch (error) {
       if (mayRevoke) sessions.revoke(signIn.tokenResponse.refreshToken);
       throw error;

@@ -88,7 +88,7 @@ export function createRefreshSuppression(deps: {
 
   const routeKey = ({ session }: Credential, route: string) => `${session.key} ${route}`;
   const audienceKey = (key: string, audience: Audience) => `${key} ${audience.id}`;
-  const recentRejections = ({ refusedAtMs }: SessionData) => rejections.recent(refusedAtMs);
+  const recentRejections = ({ upstreamRefusalsAtMs }: SessionData) => rejections.recent(upstreamRefusalsAtMs);
 
   /** Counts each token once, whichever request reports it first. Under the lock, as every write of a record. */
   const countInRecord = async ({ session, audience }: Credential) => {
@@ -97,10 +97,13 @@ export function createRefreshSuppression(deps: {
     try {
       const record = await sessions.loadByKey(session.key);
       if (record === undefined) return;
-      const refusedAtMs = recentRejections(record.data);
+      const upstreamRefusalsAtMs = recentRejections(record.data);
       const { obtainedAtMs = 0 } = session.data.tokens.access[audience.id] ?? {};
-      if ((refusedAtMs.at(-1) ?? 0) >= obtainedAtMs) return;
-      await sessions.update(record, { ...record.data, refusedAtMs: [...refusedAtMs, clock()] });
+      if ((upstreamRefusalsAtMs.at(-1) ?? 0) >= obtainedAtMs) return;
+      await sessions.update(record, {
+        ...record.data,
+        upstreamRefusalsAtMs: [...upstreamRefusalsAtMs, clock()],
+      });
     } finally {
       await lease.release();
     }
@@ -123,15 +126,15 @@ export function createRefreshSuppression(deps: {
     async refusedByProvider(record, audience) {
       pause(record, audience, REFUSED_MS);
       const lastAtMs = clock();
-      const { count, firstAtMs } = record.data.refusals ?? { count: 0, firstAtMs: lastAtMs };
+      const { count, firstAtMs } = record.data.providerRefusals ?? { count: 0, firstAtMs: lastAtMs };
       await sessions.update(record, {
         ...record.data,
-        refusals: { count: count + 1, firstAtMs, lastAtMs },
+        providerRefusals: { count: count + 1, firstAtMs, lastAtMs },
       });
     },
-    isRefusedForGood: ({ refusals }) =>
+    isRefusedForGood: ({ providerRefusals: refusals }) =>
       refusals !== undefined && refusals.count + 1 >= REFUSALS_UNTIL_ENDED && servedAtMs > refusals.firstAtMs,
-    refusedForMs: ({ refusals }) =>
+    refusedForMs: ({ providerRefusals: refusals }) =>
       // The clock of the process that counted it may be ahead.
       refusals === undefined
         ? 0

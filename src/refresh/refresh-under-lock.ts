@@ -10,7 +10,14 @@ import type { Freshness } from '../tokens/freshness.ts';
 import { accessTokenOf } from './credential.ts';
 import { createIssuerCheck } from './issuer-check.ts';
 import type { RefreshLimit } from './refresh-limit.ts';
-import { expired, refreshed, throttledBy, type RefreshResult } from './refresh-result.ts';
+import {
+  expired,
+  notGranted,
+  refreshed,
+  throttledBy,
+  unavailableFor,
+  type RefreshResult,
+} from './refresh-result.ts';
 import type { RefreshSuppression } from './refresh-suppression.ts';
 import type { SpendRefreshToken, Spending } from './spend-refresh-token.ts';
 
@@ -77,6 +84,11 @@ export function createRefreshUnderLock(deps: {
   ): Promise<Spending> => {
     if (await endIfOfOtherIssuer(record)) return { result: expired(undefined) };
     const { refreshToken } = record.data.tokens;
+    if (refreshToken === undefined && audience.id !== '') {
+      // The token of the sign-in may be valid still.
+      suppression.notGranted(record.key, audience);
+      return { result: unavailableFor(notGranted(audience)) };
+    }
     if (refreshToken === undefined) {
       await sessions.end(record.key, 'expired');
       return { result: expired(undefined) };

@@ -100,9 +100,9 @@ export function createSpendRefreshToken(deps: {
     // The first token of an audience is no repetition.
     const isFirst = data.tokens.access[audience.id] === undefined;
     return {
-      refusedAtMs: suppression.recentRejections(data),
+      upstreamRefusalsAtMs: suppression.recentRejections(data),
       // The refresh token is valid: what the provider refused before was no verdict on it.
-      refusals: undefined,
+      providerRefusals: undefined,
       renewals: isFirst ? refreshLimit.renewals(data) : refreshLimit.renewalsWith(data, audience, sentAtMs),
     };
   };

@@ -4,7 +4,7 @@ import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { loginRefused, stepUpExpired } from '../provider/login-failure.ts';
 import type { SignIn } from '../provider/provider.ts';
-import { createTokenSet } from '../tokens/token-set.ts';
+import { createTokenSet, type TokenSet } from '../tokens/token-set.ts';
 import type { ClaimSelection } from './store/claim-selection.ts';
 import { createSessionsBySubject, type SessionsBySubject } from './by-subject.ts';
 import { createSessionEnding, type SessionEnding } from './lifecycle/ending.ts';
@@ -36,8 +36,18 @@ export type SignInOrigin = {
   /** The keys of earlier sessions, which the new session ends. */
   readonly replaces?: Iterable<string>;
   /** Of a step-up: what the sign-in has brought, and the key of the session it began in, which must not have ended since. */
-  readonly stepUp?: { readonly brought: SteppedUp; readonly from: string } | undefined;
+  readonly stepUp?:
+    | {
+        readonly brought: SteppedUp;
+        readonly from: string;
+        /** The tokens of that session, if their refresh token stays in use where the sign-in brings none. */
+        readonly keeps?: RefreshTokenOf | undefined;
+      }
+    | undefined;
 };
+
+/** The refresh token of a token set, and its end. */
+export type RefreshTokenOf = Pick<TokenSet, 'refreshToken' | 'refreshExpiresAtMs'>;
 
 /** Finds, starts, changes and ends sessions. The only module that writes to the store. */
 export type Sessions = SessionLookup &
@@ -116,11 +126,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
   };
 
   const logDroppedTokens = (key: string) => {
-    metrics.refreshConflict();
+    metrics.refreshConflict('changed');
     log.error({ session: key }, 'another write of the session came first; dropped new tokens');
   };
 
   const revokeUnneeded = (key: string, refreshToken: string | undefined) => {
+    metrics.refreshConflict('ended');
     log.info({ session: key }, 'the session has ended during its refresh; revoking the new refresh token');
     revoke(refreshToken);
   };
@@ -153,7 +164,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         signedInAtSeconds: Number.isFinite(signIn.claims['iat']) ? Number(signIn.claims['iat']) : undefined,
         claims: signIn.claims,
         userinfo: signIn.userinfo,
-        tokens: createTokenSet(signIn.tokenResponse, signIn.sentAtMs),
+        tokens: createTokenSet(signIn.tokenResponse, signIn.sentAtMs, stepUp?.keeps),
         dpopKey: signIn.dpopKey,
         flow: signIn.flow,
         ticketKeyId: keyId,

@@ -6,7 +6,11 @@ import { selectClaims } from './store/claim-selection.ts';
 import type { SteppedUp } from './step-up-requirement.ts';
 
 /** How often, and from when to when. Times are milliseconds since the epoch. */
-export type Refusals = { readonly count: number; readonly firstAtMs: number; readonly lastAtMs: number };
+export type ProviderRefusals = {
+  readonly count: number;
+  readonly firstAtMs: number;
+  readonly lastAtMs: number;
+};
 
 /** The content of a session: one user signed in through one browser. Times are milliseconds since the epoch. */
 export type SessionData = {
@@ -38,9 +42,9 @@ export type SessionData = {
   /** The token refreshes of the last minute by audience: `refresh.maxPerMinute` counts across all processes. */
   readonly renewals?: Readonly<Record<string, readonly number[]>> | undefined;
   /** When, in the last minute, an upstream rejected a token that had just been refreshed. */
-  readonly refusedAtMs?: readonly number[] | undefined;
+  readonly upstreamRefusalsAtMs?: readonly number[] | undefined;
   /** The refusals in a row of the refresh token by the provider, with an error that names no reason. */
-  readonly refusals?: Refusals | undefined;
+  readonly providerRefusals?: ProviderRefusals | undefined;
 };
 
 /**

@@ -33,9 +33,16 @@ export type RefreshResponse = Omit<TokenResponse, 'accessToken'> & {
   readonly accessToken: string | undefined;
 };
 
-/** The token set of a new session, from the response to its first token request, sent at `sentAtMs`. */
-export function createTokenSet(response: TokenResponse, sentAtMs: number): TokenSet {
-  return mergeRefreshResponse({ access: {} }, '', response, sentAtMs);
+/**
+ * The token set of a new session, from the response to its first token request, sent at `sentAtMs`. A response without a
+ * refresh token leaves that of `earlier` in use.
+ */
+export function createTokenSet(
+  response: TokenResponse,
+  sentAtMs: number,
+  { refreshToken, refreshExpiresAtMs }: Omit<TokenSet, 'access'> = {},
+): TokenSet {
+  return mergeRefreshResponse({ access: {}, refreshToken, refreshExpiresAtMs }, '', response, sentAtMs);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
 import { requestContextOf } from '../../http/inbound/request-context.ts';
-import { livesUntilMs, type SessionData } from '../../sessions/session.ts';
+import { livesUntilMs, type SessionData, type SessionRecord } from '../../sessions/session.ts';
 import type { Sessions } from '../../sessions/service.ts';
 
 /** `GET /session`: returns who is signed in and for how long. Never extends the session and never returns a token. */
@@ -23,13 +23,14 @@ export function createSessionInfo(deps: {
     const { session } = reading;
     const { key, data, endsAtMs } = session;
     const now = clock();
+    const latestEndMs = Math.min(endsAtMs, lastTokenEndMs(session));
     response.json({
       authenticated: true,
       subject: data.subject,
       claims: claimsOf(data, claims),
       sessionId: key,
-      expiresIn: secondsUntil(endsAtMs, now),
-      idleExpiresIn: secondsUntil(livesUntilMs(session), now),
+      expiresIn: secondsUntil(latestEndMs, now),
+      idleExpiresIn: secondsUntil(Math.min(livesUntilMs(session), latestEndMs), now),
       loginUrl,
       logoutUrl,
     });
@@ -45,6 +46,11 @@ export function claimsOf(
   return Object.fromEntries(
     names.filter((name) => Object.hasOwn(claims, name)).map((name) => [name, claims[name]]),
   );
+}
+
+/** Without a refresh token, a session ends at the first request that finds its access token expired. */
+function lastTokenEndMs({ isRenewable, data }: SessionRecord): number {
+  return isRenewable ? Infinity : (data.tokens.access['']?.expiresAtMs ?? Infinity);
 }
 
 function secondsUntil(ms: number, now: number): number {

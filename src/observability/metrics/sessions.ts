@@ -9,8 +9,8 @@ const MINUTE_MS = 60_000;
 /** Metrics of sign-ins, sessions and refreshes. */
 export type SessionMetrics = {
   refresh(outcome: RefreshOutcomeLabel): void;
-  /** Counts new tokens that were dropped because another write of the session came first. */
-  refreshConflict(): void;
+  /** Counts new tokens that were dropped, because another write of the session came first or the session has ended. */
+  refreshConflict(reason: 'changed' | 'ended'): void;
   refreshDuration(seconds: number): void;
   lockWait(seconds: number): void;
   /** Counts a finished sign-in. The reason is a code, never a text of the provider or of a user. */
@@ -31,9 +31,11 @@ export function createSessionMetrics(registry: Registry): SessionMetrics {
   });
   const refreshConflicts = new Counter({
     name: 'coatcheck_refresh_conflicts_total',
-    help: 'Refreshes whose new tokens were dropped, because another write of the session came first.',
+    help: 'Refreshes whose new tokens were dropped, by reason: changed (another write of the session came first), ended (the session has ended meanwhile; its new refresh token is revoked).',
+    labelNames: ['reason'],
     registers,
   });
+  for (const reason of ['changed', 'ended']) refreshConflicts.inc({ reason }, 0);
   const refreshSeconds = new Histogram({
     name: 'coatcheck_refresh_duration_seconds',
     help: 'Duration of token endpoint calls for refreshes.',
@@ -76,7 +78,7 @@ export function createSessionMetrics(registry: Registry): SessionMetrics {
 
   return {
     refresh: (outcome) => refreshes.inc({ outcome }),
-    refreshConflict: () => refreshConflicts.inc(),
+    refreshConflict: (reason) => refreshConflicts.inc({ reason }),
     refreshDuration: (seconds) => refreshSeconds.observe(seconds),
     lockWait: (seconds) => lockWaitSeconds.observe(seconds),
     signIn: (outcome, reason) => signIns.inc({ outcome, reason }),

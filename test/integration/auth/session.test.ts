@@ -7,6 +7,7 @@ import {
   openTestGatewayForEachTest,
 } from '../../../testkit/gateway/test-gateway-lifetime.ts';
 import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import { echo } from '../../../testkit/upstream/behaviours.ts';
 
 const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 
@@ -88,6 +89,25 @@ describe('GET /auth/session of a signed-in user', () => {
     expect(body['idleExpiresIn']).toBeGreaterThan(500);
     expect(body['idleExpiresIn']).toBeLessThanOrEqual(600);
   });
+
+  it.each(['user', 'none'])(
+    'without a refresh token shows when the session ends at the next API call (token: %s)',
+    async (token) => {
+      const other = await openTestGatewayForTest({ routes: [{ path: '/api', token }] });
+      if (token === 'none') other.upstream.respond(echo);
+      other.provider.patchTokenResponse = (json) => ({ ...json, refresh_token: undefined, expires_in: 300 });
+      await other.agent.signIn();
+      const read = async () => (await other.agent.fetch('/auth/session')).json() as Record<string, number>;
+      const { expiresIn = 0, idleExpiresIn } = await read();
+      expect(expiresIn).toBeGreaterThan(200);
+      expect(expiresIn).toBeLessThanOrEqual(300);
+      expect(idleExpiresIn).toBe(expiresIn);
+      expect((await other.agent.fetch('/api/one')).status).toBe(200);
+      other.advance(expiresIn * 1_000);
+      expect((await other.agent.fetch('/api/one')).json()).toMatchObject({ code: 'session_expired' });
+      expect(await read()).toMatchObject({ authenticated: false });
+    },
+  );
 
   it('shows only the configured claims', async () => {
     const other = await openTestGatewayForTest({

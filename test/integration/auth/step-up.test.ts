@@ -289,6 +289,37 @@ describe('a step-up that is met within the same grant', () => {
   });
 });
 
+describe('a step-up whose token response has no refresh token', () => {
+  /** Steps up so; then the new access token expires. */
+  const stepUpAndWait = async () => {
+    await testGateway.agent.signIn();
+    testGateway.provider.patchTokenResponse = (json) => ({ ...json, refresh_token: undefined });
+    testGateway.upstream.respond(requireGold());
+    expect((await stepUp((await required()).loginUrl)).error).toBeNull();
+    expect((await call()).status).toBe(200);
+    testGateway.upstream.respond(requireToken(testGateway.provider.isAccessTokenActive));
+    testGateway.provider.patchTokenResponse = undefined;
+    testGateway.advance(600_000);
+  };
+  it.each<[string, (claims: Record<string, unknown>) => Record<string, unknown>]>([
+    ['same sid', (claims) => ({ ...claims, sid: firstSid() })],
+    ['no sid', (claims) => ({ ...claims, sid: undefined })],
+  ])('(%s) keeps the refresh token of the session in use, once', async (_what, patch) => {
+    testGateway.provider.patchIdToken = patch;
+    await stepUpAndWait();
+    expect((await call()).status).toBe(200);
+    const [first] = testGateway.provider.families;
+    expect(first?.refreshTokens.map(({ spent }) => spent)).toEqual([1, 0]);
+    expect(ended()).toEqual([undefined, undefined]);
+  });
+
+  it('leaves none when the sid is another: the former one is of another session at the provider, and revoked', async () => {
+    await stepUpAndWait();
+    expect((await call()).json()).toMatchObject({ code: 'session_expired' });
+    expect(ended()).toEqual(['revoked', undefined]);
+  });
+});
+
 describe('the login URL of a step-up', () => {
   const goldUrl = async (agent?: UserAgent) => {
     testGateway.upstream.respond(requireGold());

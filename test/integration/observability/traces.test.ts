@@ -210,6 +210,13 @@ describe('traces', () => {
     expect(spans).toEqual([]);
   });
 
+  it('are off, and the log says so, when the endpoint is not a URL', async () => {
+    const testGateway = await open({}, {}, 'collector:4318');
+    await testGateway.agent.fetch('/api/one');
+    expect(testGateway.gateway.logs()).toContain('the endpoint for traces is not an http or https URL');
+    expect(await metricsOf(testGateway)).not.toContain('coatcheck_trace_spans_total');
+  });
+
   it('cost a request nothing while the collector is dead, and dropped spans are counted', async () => {
     const dead = await listenOnLoopback(createServer());
     const { port } = dead;

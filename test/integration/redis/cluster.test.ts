@@ -1,6 +1,11 @@
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type RedisCluster, startRedisCluster } from '../../../testkit/redis/redis-cluster.ts';
 import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
+import type { RunningGateway } from '../../../testkit/gateway/gateway.ts';
+import { openTestGatewayForTest } from '../../../testkit/gateway/test-gateway-lifetime.ts';
+import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
+import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { until } from '../../../testkit/until.ts';
 import { describeDeploymentContract } from './deployment-contract.ts';
 import { type ContinuousLoad, expectNothingLost, startContinuousLoad } from './continuous-load.ts';
@@ -85,5 +90,81 @@ describe('a Redis Cluster that shrinks', () => {
     if (subscribed === undefined || target === undefined) throw new Error('no primary has a subscriber');
     await small.retire(subscribed, target);
     await gateways.waitForMessages();
+  });
+});
+
+describe('a Redis Cluster after an operator has ended every session (standards: D24)', () => {
+  const ADMIN_TOKEN = 'canary-admin-token-Hd5wNc8XqJ4vPz7TkR2m';
+  const GENERATION = 'coatcheck:generation';
+  let own: RedisCluster;
+  let testGateway: TestGateway;
+  /** The primary that has the generation. */
+  let owner: RedisServer;
+  let agents: UserAgent[];
+
+  beforeEach(async () => {
+    own = await startRedisCluster({ replicas: true });
+    onTestFinished(() => own.close());
+    testGateway = await openTestGatewayForTest({
+      store: own.url,
+      config: { admin: { token: ADMIN_TOKEN } },
+    });
+    agents = [];
+    owner = await until('another primary has a session, too', async () => {
+      const agent = testGateway.browser();
+      await agent.signIn();
+      agents.push(agent);
+      const holder = await own.ownerOf(GENERATION);
+      const records = await own.keys('coatcheck:session:*');
+      const owners = await Promise.all(records.map((record) => own.ownerOf(record)));
+      return owners.some((other) => other !== holder) ? holder : undefined;
+    });
+  });
+
+  const endAll = async () => {
+    const response = await fetch(`${testGateway.gateway.adminUrl}/sessions/revoke-all`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
+    });
+    expect(response.status).toBe(200);
+  };
+  const statusesAt = (gateway: RunningGateway) =>
+    Promise.all(
+      agents.map(async (like) => (await testGateway.browser({ like, at: gateway }).fetch('/api/one')).status),
+    );
+  const allEnded = () => agents.map(() => 401);
+
+  it('keeps them ended when the node with the generation is emptied', async () => {
+    await endAll();
+    await owner.command('FLUSHALL');
+    expect(await own.keys('coatcheck:session:*')).not.toEqual([]);
+    const late = await testGateway.replica();
+    await expect.poll(() => statusesAt(late)).toEqual(allEnded());
+    expect(await statusesAt(testGateway.gateway)).toEqual(allEnded());
+  });
+
+  it('keeps them ended when a replica without the new generation takes over, which no gateway listens to', async () => {
+    await until('no gateway listens to the primary of the generation', async () => {
+      await owner.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      const [, listeners] = (await owner.command('PUBSUB', 'NUMSUB', 'coatcheck:changes')) as unknown[];
+      return listeners === 0 ? true : undefined;
+    });
+    const [, , [[, port]]] = (await owner.command('ROLE')) as [string, number, [[string, string]]];
+    const replica = new Redis(Number(port), '127.0.0.1');
+    onTestFinished(() => replica.disconnect());
+    const [, pid] = /process_id:(\d+)/.exec(await replica.info('server')) ?? [];
+    process.kill(Number(pid), 'SIGSTOP');
+    onTestFinished(() => void process.kill(Number(pid), 'SIGCONT'));
+    // Its connection would keep what the primary sends meanwhile.
+    await owner.command('CLIENT', 'KILL', 'TYPE', 'replica');
+    await endAll();
+    await owner.crash();
+    process.kill(Number(pid), 'SIGCONT');
+    await replica.readonly();
+    expect(await replica.get(GENERATION)).toBe('0');
+    await replica.call('CLUSTER', 'FAILOVER', 'TAKEOVER');
+    await expect.poll(async () => Number(await replica.get(GENERATION))).toBeGreaterThan(0);
+    await expect.poll(() => statusesAt(testGateway.gateway)).toEqual(allEnded());
+    expect(await statusesAt(await testGateway.replica())).toEqual(allEnded());
   });
 });

@@ -45,6 +45,15 @@ describe('routes with their own scopes or resource', () => {
     expect(setup.provider.families).toMatchObject([{ alive: true, reuses: 0 }]);
   };
 
+  it('require a step-up of a session without a refresh token, whose other routes go on', async () => {
+    setup.provider.patchTokenResponse = (json) => ({ ...json, refresh_token: undefined });
+    const agent = setup.testGateway.browser();
+    await agent.signIn();
+    expect((await agent.fetch('/orders/one')).json()).toMatchObject({ code: 'step_up_required' });
+    expect(await call('/api/one', agent)).toBe(200);
+    expect(refreshes()).toBe(0);
+  });
+
   it('each get their own token, which is requested once', async () => {
     for (let round = 0; round < 3; round += 1) expect(await callAll()).toEqual([200, 200, 200]);
     const [api = '', orders = '', billing = ''] = lastTokens();

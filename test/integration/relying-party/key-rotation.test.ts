@@ -81,6 +81,17 @@ describe('a refreshed ID token that cannot be verified (standards: C20, G21)', (
     expect(fixture.upstream.requests).toHaveLength(1);
   });
 
+  it('is no hint at the sign-out, where the verified one stays', async () => {
+    let verified: string | undefined;
+    fixture.mint((claims) => (verified = published.sign(claims)));
+    await fixture.expectLogin();
+    signWith(unpublished, renamed);
+    await refresh();
+    const { chain } = await fixture.agent.navigate('/auth/logout', { from: 'page', form: {} });
+    const endSessionUrl = new URL(chain[0]?.header('location') ?? '');
+    expect(endSessionUrl.searchParams.get('id_token_hint')).toBe(verified);
+  });
+
   it('updates the claims as soon as its key is published', async () => {
     await fixture.expectLogin();
     signWith(unpublished, renamed);

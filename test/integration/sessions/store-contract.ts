@@ -37,7 +37,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
 
     it('returns a session as it was created with version 1', async () => {
-      const data = sampleData({ providerSessionId: 'sid-1', refusedAtMs: [1, 2] });
+      const data = sampleData({ providerSessionId: 'sid-1', upstreamRefusalsAtMs: [1, 2] });
       const idleExpiresAtMs = later();
       await store.create('one', data, idleExpiresAtMs);
       expect(await store.loadRecord('one')).toEqual(

@@ -136,6 +136,13 @@ describe('the circuit breaker', () => {
     expect(breaker.pauseMs()).toBe(30_000);
   });
 
+  it('the breaker allows a trial call after 30 s, whatever pause a call asks for that failed with others (G13)', () => {
+    const { breaker } = openBreaker();
+    const together = [breaker.begin(), breaker.begin()];
+    for (const call of together) call.failed(3_600_000);
+    expect(breaker.pauseMs()).toBe(30_000);
+  });
+
   it('the breaker stays open when a provider asks for no pause and keeps failing (G13)', () => {
     const { breaker, fail } = openBreaker();
     for (let failure = 0; failure < 3; failure += 1) fail(0);

@@ -57,9 +57,9 @@ describe('the count of useless refreshes', () => {
   it('covers a minute and comes from the record that all processes share (G8)', () => {
     const clock = createTestClock();
     const suppression = openSuppression(clock);
-    const refusedAtMs = [0, 30_000, 59_999, 60_000, 90_000].map((ago) => clock.now() - ago);
-    const data = sampleData(clock.now(), { refusedAtMs });
-    expect(suppression.recentRejections(data)).toEqual(refusedAtMs.slice(0, 3));
+    const upstreamRefusalsAtMs = [0, 30_000, 59_999, 60_000, 90_000].map((ago) => clock.now() - ago);
+    const data = sampleData(clock.now(), { upstreamRefusalsAtMs });
+    expect(suppression.recentRejections(data)).toEqual(upstreamRefusalsAtMs.slice(0, 3));
     expect(suppression.recentRejections(sampleData(clock.now()))).toEqual([]);
   });
 

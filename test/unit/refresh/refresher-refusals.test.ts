@@ -52,6 +52,15 @@ describe('after an upstream has rejected a token', () => {
     },
   );
 
+  it('responds store_unavailable when the store is: a bare 401 would read as a sign-out', async () => {
+    const { begin, refresher, store } = openRefresher();
+    const record = await begin();
+    store.isUnavailable = true;
+    expect(await codeOf(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'))).toBe('store_unavailable');
+    store.isUnavailable = false;
+    expect(await store.loadRecord(record.key)).toEqual(record);
+  });
+
   it('throws if the refresh ends the session (G11)', async () => {
     const { begin, refresher, outcomes } = openRefresher();
     const record = await begin();
@@ -92,7 +101,7 @@ describe('after an upstream has rejected a token', () => {
       refresher.refusedAgain(current, `/route-${round}`);
       await run(refresher.settle());
     }
-    expect((await store.loadRecord(current.session.key))?.data.refusedAtMs).toHaveLength(3);
+    expect((await store.loadRecord(current.session.key))?.data.upstreamRefusalsAtMs).toHaveLength(3);
     expect(await run(refresher.afterRefusal(current, '/another'))).toBeUndefined();
     expect(calls).toHaveLength(3);
     await vi.advanceTimersByTimeAsync(60_000);
@@ -103,6 +112,6 @@ describe('after an upstream has rejected a token', () => {
     const { begin, refresher, store } = openRefresher();
     const record = await begin();
     await run(refresher.afterRefusal(sentWith(record, 'at-1'), '/api'));
-    expect((await store.loadRecord(record.key))?.data.refusedAtMs ?? []).toEqual([]);
+    expect((await store.loadRecord(record.key))?.data.upstreamRefusalsAtMs ?? []).toEqual([]);
   });
 });

@@ -52,8 +52,8 @@ describe('the error of a request that a throttle rejects', () => {
   it('names the suppression of refreshes whose tokens an upstream keeps rejecting', async () => {
     const { begin, refresher, store } = openRefresher();
     const record = await begin(EXPIRED_MS);
-    const refusedAtMs = [0, 1, 2].map((ago) => Date.now() - ago);
-    await store.replace(record.key, { ...record.data, refusedAtMs }, record.version);
+    const upstreamRefusalsAtMs = [0, 1, 2].map((ago) => Date.now() - ago);
+    await store.replace(record.key, { ...record.data, upstreamRefusalsAtMs }, record.version);
     const afterRefusal = refresher.afterRefusal(sentWith(record, 'at-1'), '/api');
     expect(await throttleOf(refresher.fresh(record, signIn))).toBe('suppression');
     expect(await afterRefusal).toBeUndefined();

@@ -203,7 +203,7 @@ describe('replacing a session', () => {
       session: old.key,
       msg: 'another write of the session came first; dropped new tokens',
     });
-    expect(await meter(metrics, 'coatcheck_refresh_conflicts_total')).toBe(1);
+    expect(await meter(metrics, 'coatcheck_refresh_conflicts_total', { reason: 'changed' })).toBe(1);
 
     // The same for tokens that were kept in memory.
     store.isUnavailable = true;
@@ -211,16 +211,21 @@ describe('replacing a session', () => {
     store.isUnavailable = false;
     await vi.advanceTimersByTimeAsync(1_000);
     await saved;
-    expect(await meter(metrics, 'coatcheck_refresh_conflicts_total')).toBe(2);
+    expect(await meter(metrics, 'coatcheck_refresh_conflicts_total', { reason: 'changed' })).toBe(2);
     expect(lines.join()).not.toMatch(/rt-\d|at-\d/);
   });
 
   it('does not restore a session that has ended (G14)', async () => {
-    const { sessions, store, signIn, recordOf } = open();
+    const { sessions, store, signIn, recordOf, metrics, lines } = open();
     const cookie = await signIn();
     const old = await recordOf(cookie);
     await sessions.end(old.key, 'logout');
     expect(await sessions.replace(old, refreshed(old, '2'))).toMatchObject({ result: 'gone' });
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
+      session: old.key,
+      msg: 'the session has ended during its refresh; revoking the new refresh token',
+    });
+    expect(await meter(metrics, 'coatcheck_refresh_conflicts_total', { reason: 'ended' })).toBe(1);
     expect(await store.loadRecord(old.key)).toBeUndefined();
     expect(await sessions.peek(cookie)).toEqual({ kind: 'ended' });
   });

@@ -56,8 +56,8 @@ const session = z.object({
   ticketKeyId: z.number().optional(),
   steppedUp: stepUpRequirement.omit({ maxAge: true }).optional(),
   renewals: z.record(z.string(), z.array(z.number())).optional(),
-  refusedAtMs: z.array(z.number()).optional(),
-  refusals: z.object({ count: z.number(), firstAtMs: z.number(), lastAtMs: z.number() }).optional(),
+  upstreamRefusalsAtMs: z.array(z.number()).optional(),
+  providerRefusals: z.object({ count: z.number(), firstAtMs: z.number(), lastAtMs: z.number() }).optional(),
 });
 
 /** Separates the JSON of a record from the bytes after it; `JSON.stringify` never emits one here. */

@@ -3,6 +3,7 @@ import { shareRuns } from '../../../concurrency/shared-run.ts';
 import type { Logger } from '../../../observability/log.ts';
 import { OUTAGE_GRACE_MS } from '../../../timing.ts';
 import { createScript, type RedisConnection, type Script } from '../../../redis/connection.ts';
+import type { RecordScan } from './record-scan.ts';
 
 /** The session generation in Redis, and the copy of it that this process has. */
 export type RedisGeneration = {
@@ -12,7 +13,7 @@ export type RedisGeneration = {
   isCurrent(): boolean;
   /** Reads the generation from Redis, and writes it again if Redis has lost the newest one. */
   refresh(): Promise<void>;
-  /** Makes sure that Redis has a generation before it has a session. */
+  /** Makes sure that Redis has a generation before a sign-in adds a session; handles a lost one as `foundSession` does. */
   ensureStored(): Promise<void>;
   /**
    * To be called when Redis has a session, of a generation that may be unknown. If Redis has no generation and no process
@@ -32,9 +33,10 @@ export type RedisGeneration = {
 /*
  * A generation is the time at which it began, so that no two are equal, even if Redis has lost the newest one. It is stored
  * even if Redis refuses the message. Every script has KEYS generation · ARGV generation, channel, and gives the stored one.
+ * A text that is no generation counts as missing.
  */
 const store = `
-  local stored = redis.call('GET', KEYS[1])
+  local stored = string.match(redis.call('GET', KEYS[1]) or '', '^%d+$')
   local function store(generation)
     redis.call('SET', KEYS[1], generation)
     if generation ~= '0' then redis.pcall('PUBLISH', ARGV[2], 'generation ' .. generation) end
@@ -54,7 +56,7 @@ const restoreScript = createScript(`${store}
   if stored and tonumber(stored) >= tonumber(ARGV[1]) then return stored end
   return store(ARGV[1])`);
 
-/** The message that asks the other processes to store the generation that they know. */
+/** The message that asks the other processes to store the generation that they know, unless it or a newer one is stored. */
 const LOST = 'generation-lost';
 /** How often to check for a reply to it, in milliseconds. */
 const REPLY_CHECK_MS = 50;
@@ -65,10 +67,12 @@ export function createRedisGeneration(deps: {
   redis: RedisConnection;
   keyPrefix: string;
   channel: string;
+  /** Finds the records in Redis. */
+  scan: RecordScan;
   clock: () => number;
   log: Logger;
 }): RedisGeneration {
-  const { redis, clock, log } = deps;
+  const { redis, scan, clock, log } = deps;
   const name = `${deps.keyPrefix}generation`;
   let known = 0;
   /** False until this process has read or stored a generation; 0 is one, too. */
@@ -77,27 +81,29 @@ export function createRedisGeneration(deps: {
   let invalidations = 0;
   let isCurrent = false;
 
-  const raise = (generation: unknown) => {
-    known = Math.max(known, Number(generation));
+  const raise = (generation: number) => {
+    known = Math.max(known, generation);
     isKnown = true;
     isStored = true;
   };
   const run = async (script: Script, generation: number) => {
-    raise(await redis.evaluate('generation', script, [name], [generation, deps.channel]));
+    raise(Number(await redis.evaluate('generation', script, [name], [generation, deps.channel])));
   };
   const restore = () => run(restoreScript, known);
+  const askOthers = () => redis.run('publish', (client) => client.publish(deps.channel, LOST));
   const read = async () => {
-    const stored = await redis.run('generation', (client) => client.get(name));
-    isStored = stored !== null;
-    if (stored === null ? isKnown : Number(stored) < known) return restore();
-    if (stored !== null) raise(stored);
+    const stored = parseGeneration(await redis.run('generation', (client) => client.get(name)));
+    // Redis may have lost a newer one that another process knows.
+    if (!isKnown) void askOthers().catch(() => undefined);
+    isStored = stored !== undefined;
+    if (stored === undefined ? isKnown : stored < known) return restore();
+    if (stored !== undefined) raise(stored);
   };
   const refresh: RedisGeneration['refresh'] = async () => {
     const invalidationsBefore = invalidations;
     await read();
     isCurrent = invalidationsBefore === invalidations;
   };
-  const askOthers = () => redis.run('publish', (client) => client.publish(deps.channel, LOST));
 
   /** SECURITY: a session that an operator has ended must not come back because Redis has lost the generation. */
   const recover = shareRuns(async () => {
@@ -115,6 +121,10 @@ export function createRedisGeneration(deps: {
     );
     await run(beginIfMissingScript, clock());
   });
+  const hasRecords = async () => {
+    for await (const names of scan.all()) if (names.length > 0) return true;
+    return false;
+  };
 
   const timer = setInterval(() => void refresh().catch(() => undefined), REFRESH_MS);
   timer.unref();
@@ -125,13 +135,13 @@ export function createRedisGeneration(deps: {
     refresh,
     async ensureStored() {
       if (isStored) return;
+      if (!isKnown && (await hasRecords())) return recover();
       // A process that knows a newer generation raises it again.
       void askOthers().catch(() => undefined);
       await restore();
     },
     async foundSession() {
-      if (isStored) return;
-      await recover();
+      if (!isStored) await recover();
     },
     raiseTo(generation) {
       if (generation <= known) return;
@@ -143,9 +153,11 @@ export function createRedisGeneration(deps: {
         if (isKnown) void restore().catch(() => undefined);
         return 'handled';
       }
-      const [kind, generation] = message.split(' ');
+      const [kind, text] = message.split(' ');
       if (kind !== 'generation') return 'other';
-      raise(generation);
+      const begun = parseGeneration(text);
+      if (begun === undefined) return 'handled';
+      raise(begun);
       return 'begun';
     },
     invalidate() {
@@ -155,4 +167,9 @@ export function createRedisGeneration(deps: {
     begin: () => run(beginScript, clock()),
     close: () => clearInterval(timer),
   };
+}
+
+/** SECURITY: any other text, which compares as neither older nor newer, would bring ended sessions back. */
+function parseGeneration(text: string | null | undefined): number | undefined {
+  return /^\d{1,16}$/.test(text ?? '') ? Number(text) : undefined;
 }

@@ -47,14 +47,18 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
   const recordKey = (key: string) => `${keyPrefix}session:${hashIdentifier('record', key).slice(0, 22)}`;
   const changeChannel = `${keyPrefix}changes`;
   const index = createRedisIndex({ redis, blindIndex, keyPrefix, clock });
-  const generation = createRedisGeneration({ redis, keyPrefix, channel: changeChannel, clock, log });
-  const spendMarks = createRedisSpendMarks({ redis });
   const scan = createRecordScan({ redis, keyPrefix });
+  const generation = createRedisGeneration({ redis, keyPrefix, channel: changeChannel, scan, clock, log });
+  const spendMarks = createRedisSpendMarks({ redis });
   const memory = createWriteMemory({ clock });
   const idleSealing = createIdleSealing(deps);
   const writeBack = createRedisWriteBack({ ...deps, idleSealing, memory, recordKey, channel: changeChannel });
   const records = createRedisRecordReader({ ...deps, recordKey, onGeneration: generation.raiseTo });
-  redis.onReconnect(() => void writeBack.restoreAll().catch(() => undefined));
+  redis.onReconnect(() => {
+    void writeBack.restoreAll().catch(() => undefined);
+    // One node of a cluster may have failed over, and not the one of the subscription.
+    void generation.refresh().catch(() => undefined);
+  });
   const channel = openChannel({
     redis,
     name: changeChannel,

@@ -7,7 +7,7 @@ import { sampleData } from '../sample.ts';
 
 const envelopes = createEnvelopes(createKeyRing(['a-session-secret-Wd8kPz4RmX7vNq2TbL6h']));
 const codec = createRecordCodec(envelopes);
-const data = sampleData(Date.UTC(2026, 0, 15), { providerSessionId: 'sid', refusedAtMs: [1] });
+const data = sampleData(Date.UTC(2026, 0, 15), { providerSessionId: 'sid', upstreamRefusalsAtMs: [1] });
 
 /** The place of the record. */
 const k1 = { name: 'k1', version: 1, endsAtMs: sessionEndsAtMs(data) };
