@@ -64,7 +64,8 @@ async function open(config: Record<string, unknown> = {}, options: TestGatewayOp
 }
 type Opened = Awaited<ReturnType<typeof open>>;
 
-const metricsOf = async ({ gateway }: Opened) => (await fetch(`${gateway.adminUrl}/metrics`)).text();
+const metricsOf = async ({ gateway }: Opened, accept = 'text/plain') =>
+  (await fetch(`${gateway.adminUrl}/metrics`, { headers: { accept } })).text();
 const byName = (name: string, traceId?: string) =>
   spans.filter((span) => span.name === name && (traceId === undefined || span.traceId === traceId));
 const waitForSpan = (name: string, count = 1) =>
@@ -104,6 +105,10 @@ describe('traces', () => {
     expect(byName('session lookup', traceId)[0]?.parentSpanId).toBe(request?.spanId);
     expect(testGateway.gateway.logs()).toContain(`"traceId":"${traceId}"`);
     expect(texts.join('')).toContain('"service.name","value":{"stringValue":"shop"}');
+    const exposition = await metricsOf(testGateway, 'application/openmetrics-text; version=1.0.0');
+    expect(exposition).toMatch(
+      new RegExp(`^coatcheck_http_request_duration_seconds_bucket\\{.*# \\{trace_id="${traceId}"`, 'm'),
+    );
   });
 
   it('have spans of a refresh, its lock and its token call, and the provider gets the id of the call', async () => {
