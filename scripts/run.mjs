@@ -14,6 +14,7 @@ import { test } from './test.mjs';
 const usage = `usage: node scripts/run.mjs COMMAND [arguments]
 
   demo      start a provider, an API, a single-page app and the gateway
+  provider  start an OpenID provider for the development of an app; -- --help lists its options
   start     start the gateway; -- --config FILE, default config/default.yaml
   test      run every test; arguments go to vitest
   bench     run the benchmark; -- --help lists the subjects
@@ -30,6 +31,7 @@ const commands = {
     await ensureBuilt(progress);
     return attachNode(['demo/main.ts', ...args]);
   },
+  provider: (_progress, args) => attachNode(['demo/provider/main.ts', ...args]),
   async start(progress, args) {
     await ensureBuilt(progress);
     const configured = args.some((arg) => arg === '--config' || arg.startsWith('--config='));

@@ -8,6 +8,8 @@ export interface DemoProviderOptions {
   audience: string;
   /** The lifetime of an access token, in seconds. */
   accessTokenTtl: number;
+  /** The port of an OpenID provider; by default any free one. */
+  port?: number;
 }
 
 /**

@@ -22,7 +22,7 @@ export async function startOpenIdProvider(
   login: 'redirect' | 'decoupled' = 'redirect',
 ): Promise<DemoProvider> {
   const app = express().disable('x-powered-by');
-  const { port, stop } = await listenOnLoopback(createServer(app));
+  const { port, stop } = await listenOnLoopback(createServer(app), options.port);
   const running = { url: `http://127.0.0.1:${port}`, close: () => void stop() };
   const people = createPeople();
   const device = createDevice(async (id, isApproved) => {

@@ -76,7 +76,8 @@ export type ConfigInput = {
   shutdownDelay?: string | undefined;
   /**
    * Allows plain http to a provider, an upstream, a `spa.devServer` or a `baseUrl` on another machine.
-   * Anybody on the network path can then read and change tokens.
+   * Anybody on the network path can then read and change tokens. To loopback hosts, plain http is always
+   * allowed, except with `provider.profile: fapi2`.
    * @defaultValue `false`
    */
   allowInsecureHttp?: boolean | 'true' | 'false' | undefined;
@@ -736,7 +737,10 @@ export type ConfigInput = {
 export type OidcProviderInput = {
   /** `oidc`: an OpenID provider with discovery. */
   type: 'oidc';
-  /** The issuer identifier, exactly as the provider publishes it; a final slash counts. */
+  /**
+   * The issuer identifier, exactly as the provider publishes it; a final slash counts. `https`, or
+   * `http` on a loopback host.
+   */
   issuer: string;
   /**
    * Where the provider's metadata is read when that is not below `provider.issuer`. The issuer in it

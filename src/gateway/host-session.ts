@@ -28,7 +28,8 @@ export type HostSessions = {
   /**
    * Returns an access token that may be sent now, refreshed if it has expired, and extends the session as a call of a route
    * does. Rejects with a `GatewayError` when there is none: `session_required`, `session_expired`, `not_allowed`,
-   * `step_up_required`, `provider_unavailable` or `store_unavailable`.
+   * `step_up_required`, `rate_limited`, `provider_unavailable` or `store_unavailable`. With `step_up_required`,
+   * `options.loginUrl` is where the user's browser gets what is missing.
    */
   accessToken(request: IncomingMessage, wanted?: TokenRequest): Promise<string>;
 };

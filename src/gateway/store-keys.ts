@@ -5,7 +5,7 @@ const MAX_AGE_MS = 15_000;
 
 /**
  * The number of keys in the store, without waiting for it: each call gives the last known number and starts a count when
- * that is old. Undefined until the first count, and while the store does not answer.
+ * that is old. Undefined until the first count, and while the store does not respond.
  */
 export function createStoreKeys(store: Pick<SessionStore, 'countKeys'>): () => number | undefined {
   let known: number | undefined;

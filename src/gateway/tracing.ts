@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
 import { Counter } from 'prom-client';
-import { tracesTarget } from '../config/traces-target.ts';
+import { tracesTarget, unusableTracesVariable } from '../config/traces-target.ts';
 import type { Config } from '../config/schema/schema.ts';
 import type { RequestContext } from '../http/inbound/request-context.ts';
 import type { Logger } from '../observability/log.ts';
@@ -22,6 +22,9 @@ export function openTracing(deps: {
   metrics: Metrics;
 }): Tracing | undefined {
   const { current, log, metrics } = deps;
+  const variable = unusableTracesVariable();
+  if (variable !== undefined)
+    log.warn({ variable }, 'the endpoint for traces is not an http or https URL; sending no spans');
   const target = tracesTarget();
   if (target === undefined) return undefined;
   const spans = new Counter({

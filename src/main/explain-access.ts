@@ -3,18 +3,21 @@ import { readBoundedFile } from '../config/bounded-file.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { AccessRule } from '../config/schema/access/rule.ts';
 import type { Config } from '../config/schema/schema.ts';
+import { GatewayError } from '../errors.ts';
 import { parseTarget } from '../http/inbound/target.ts';
-import { createRoutes } from '../proxy/routes.ts';
+import { createRoutes, type Route } from '../proxy/routes.ts';
 
 /** What the rules say about one request of a user with these claims. */
 type Explanation = { readonly lines: readonly string[]; readonly isAllowed: boolean };
 
 /**
  * Explains which route serves a path, and which rule decides. Rules over scopes are judged by the member `scope` of the claims, as
- * in an access token. Throws for a path that the gateway rejects.
+ * in an access token.
  */
 export function explainAccess(config: Config, claims: Record<string, unknown>, path: string): Explanation {
-  const route = createRoutes(config.routes).match(parseTarget(path).path);
+  const route = routeOf(config, path);
+  if (route instanceof GatewayError)
+    return { lines: [`${path}  ${route.code}  ${route.message}`], isAllowed: false };
   if (route === undefined) return { lines: [`${path}  no route`], isAllowed: false };
   const index = config.routes.indexOf(route.config);
   const found = `${path}  routes[${index}] ${route.config.path}  auth: ${route.config.auth}`;
@@ -29,6 +32,16 @@ export function explainAccess(config: Config, claims: Record<string, unknown>, p
   const result = deciding === undefined ? 'allowed' : `not_allowed  by ${deciding.name}`;
   const lines = verdicts.map(({ name, verdict }) => `${verdict.padEnd(7)}  ${name}`);
   return { lines: [found, ...lines, result], isAllowed: deciding === undefined };
+}
+
+/** The route of a path, or the error with which the gateway rejects the path. */
+function routeOf({ routes }: Config, path: string): Route | GatewayError | undefined {
+  try {
+    return createRoutes(routes).match(parseTarget(path).path);
+  } catch (error) {
+    if (error instanceof GatewayError) return error;
+    throw error;
+  }
 }
 
 /** The longest file of claims, in bytes. */

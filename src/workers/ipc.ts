@@ -19,7 +19,7 @@ export type ConfigFiles = { readonly file: string; readonly initial: FileTexts; 
 /**
  * The messages between a worker and the supervisor. A worker exchanges its snapshot for those of its peers
  * (`collectSnapshots`); the supervisor requests one from each peer (`getSnapshot`, `snapshot`) and returns them all
- * (`peerSnapshots`). `id` pairs a response with its request. A worker answers each `ping` at once, unless it hangs. It asks
+ * (`peerSnapshots`). `id` pairs a response with its request. A worker responds to each `ping` at once, unless it hangs. It asks
  * for the files to start with (`getFiles`) and reloads with those it is sent (`reload`), so that all workers have the same
  * configuration, and a new one that of the others; it reports how each reload ended (`reloaded`, with an `error` if it failed); it
  * counts a reload whose files were invalid (`reloadFailed`).

@@ -13,8 +13,8 @@ export type LoopbackServer = {
   start(): Promise<void>;
 };
 
-/** Binds `server` (of node:net or node:http) to a free port of 127.0.0.1. */
-export async function listenOnLoopback(server: Server): Promise<LoopbackServer> {
+/** Binds `server` (of node:net or node:http) to a port of 127.0.0.1, by default a free one. */
+export async function listenOnLoopback(server: Server, wantedPort = 0): Promise<LoopbackServer> {
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -25,7 +25,7 @@ export async function listenOnLoopback(server: Server): Promise<LoopbackServer> 
     server.listen(wanted, '127.0.0.1');
     await once(server, 'listening');
   };
-  await listen(0);
+  await listen(wantedPort);
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port was bound');
   const { port } = address;

@@ -28,7 +28,7 @@ export type RealProviderOptions = {
    * the issuer is there; otherwise only the aliases of its endpoints are.
    */
   secure?: { authority: CertificateAuthority; issuer?: boolean };
-  /** Answers a request in place of the provider; returns false to let the provider answer. */
+  /** Responds to a request in place of the provider; returns false to let the provider respond. */
   intercept?: (request: IncomingMessage, response: ServerResponse) => boolean;
 };
 

@@ -26,6 +26,7 @@ export const commonProviderKeys = {
       'The HTTP proxy for every call to the provider: `env`, the one of `HTTPS_PROXY` or `HTTP_PROXY` unless `NO_PROXY` has the host; `none`; or its URL, such as `http://user:password@proxy.internal:3128`.',
     see: '[Behind a corporate proxy](operations.md#go-through-a-corporate-proxy)',
     secret: true,
+    secretUrl: true,
   }),
   tls: clientTls('the provider').prefault({}).meta({
     description: 'TLS to the provider: a private CA, a client certificate.',

@@ -105,6 +105,7 @@ export const configSections = (providerKinds: ProviderSectionKinds) =>
     allowInsecureHttp: flag().prefault(false).meta({
       description:
         'Allows plain http to a provider, an upstream, a `spa.devServer` or a `baseUrl` on another machine. Anybody on the network path can then read and change tokens.',
+      details: 'To loopback hosts, plain http is always allowed, except with `provider.profile: fapi2`.',
     }),
     provider: providerSection(providerKinds),
     session: sessionSchema,

@@ -28,7 +28,7 @@ export type ServiceMetrics = {
 
 type TokenGrantOutcome = 'issued' | 'refused' | 'invalid' | 'unavailable';
 
-/** Redis answers within a millisecond, or something is wrong. */
+/** Redis responds within a millisecond, or something is wrong. */
 const STORE_BUCKETS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
 
 export function createServiceMetrics(

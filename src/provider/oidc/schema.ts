@@ -35,7 +35,8 @@ export const oidcSchema = section({
     .literal('oidc', 'expected oidc')
     .meta({ description: '`oidc`: an OpenID provider with discovery.' }),
   issuer: exactUrl('expected the http(s) URL of the issuer, without query, fragment or credentials').meta({
-    description: 'The issuer identifier, exactly as the provider publishes it; a final slash counts.',
+    description:
+      'The issuer identifier, exactly as the provider publishes it; a final slash counts. `https`, or `http` on a loopback host.',
     example: 'https://login.example.com/realms/acme',
   }),
   discoveryUrl: endpointUrl().exactOptional().meta({

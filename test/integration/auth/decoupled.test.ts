@@ -180,6 +180,22 @@ describe.each([
     expect((await poll()).status).toBe(200);
   });
 
+  it('bounds an interval longer than half of the sign-in, so that a poll is due before its end', async () => {
+    provider.approvals.intervalSeconds = 90;
+    provider.approvalSeconds = 60;
+    expect((await begin()).json()).toMatchObject({ expiresIn: 60, interval: 30 });
+  });
+
+  it('polls the provider at most every 50 milliseconds, however short its interval is', async () => {
+    provider.approvals.intervalSeconds = 0.001;
+    await begin();
+    for (let ms = 0; ms < 100; ms += 10) {
+      await poll();
+      advance(0.01);
+    }
+    expect(asked()).toBe(1);
+  });
+
   it('does not extend the interval beyond a minute, however often the provider asks for it', async () => {
     provider.approvals.intervalSeconds = 50;
     provider.approvalSeconds = 3_000;
@@ -407,6 +423,14 @@ describe.each([
     expect((await begin()).json()).not.toHaveProperty('bindingMessage');
     expect(approval().bindingMessage).toBeUndefined();
     expect((await begin({ login_hint: 'alice', binding_message: 'W4SCT' })).status).toBe(400);
+  });
+
+  it('matches the pattern as a whole, although the pattern has alternatives', async () => {
+    await open('^W4|SCT$');
+    for (const text of ['W4, pay 900 EUR', 'pay 900 EUR, SCT'])
+      expect((await begin({ login_hint: 'alice', binding_message: text })).status).toBe(400);
+    expect(provider.approvals.all).toHaveLength(0);
+    expect((await begin({ login_hint: 'alice', binding_message: 'SCT' })).status).toBe(202);
   });
 
   it.each(['^.*$', '^[^x]*$'])(

@@ -411,6 +411,28 @@ describe('the check of the admin listener', () => {
   });
 });
 
+describe('the check of the trace collector', () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  const at = (endpoint: string, telemetry: Record<string, unknown> = {}) => {
+    vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', endpoint);
+    return resultsOf('traces', { telemetry });
+  };
+
+  it('connects to it, and warns of one that is down or whose URL has no scheme', async () => {
+    expect(await at('')).toEqual([]);
+    expect(await at(upstream.url)).toEqual([`ok traces: ${upstream.url}/v1/traces`]);
+    const dead = `http://127.0.0.1:${await freePort()}`;
+    expect(await at(dead)).toEqual([
+      expect.stringMatching(`^warning traces: ${dead}/v1/traces cannot be connected to: .*ECONNREFUSED`),
+    ]);
+    expect(await at('collector:4318')).toEqual([
+      'warning traces: OTEL_EXPORTER_OTLP_ENDPOINT is not an http or https URL, and no spans are sent: write one such as http://collector:4318',
+    ]);
+    expect(await at(dead, { traces: 'off' })).toEqual([]);
+  });
+});
+
 describe('the check of the certificate of the listener', () => {
   const tlsFor = (...names: string[]) => {
     const { cert: certificate, key } = authority.issue(...names);

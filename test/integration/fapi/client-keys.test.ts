@@ -1,4 +1,5 @@
 import type { ClientMetadata } from 'oidc-provider';
+import { decodeProtectedHeader } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { pem, publicJwk } from '../../unit/config/keys.ts';
 import { LIFE, openFapi } from './fixture.ts';
@@ -33,15 +34,20 @@ describe('private_key_jwt with the first of keys (standards: H6)', () => {
   });
 
   it('goes on with a new key after a reload, without a new sign-in', async () => {
-    const { agent, signIn, advance, gateway } = await openFapi({
+    const { agent, signIn, advance, gateway, real } = await openFapi({
       client: registered('ES256', publicJwk('P-256', { kid: 'old' }), publicJwk('P-256-b', { kid: 'new' })),
       provider: section,
       config: { keys: [{ key: pem('P-256'), keyId: 'old' }] },
     });
+    const keyIds: unknown[] = [];
+    real.instance.on('grant.success', ({ oidc }) =>
+      keyIds.push(decodeProtectedHeader(String(oidc.body?.['client_assertion'])).kid),
+    );
     await signIn();
     await gateway.reload({ keys: [{ key: pem('P-256-b'), keyId: 'new' }] });
     advance(LIFE);
     expect((await agent.fetch('/api/one')).status).toBe(200);
+    expect(keyIds).toEqual(['old', 'new']);
     expect(gateway.logs()).not.toContain('provider not ready');
   });
 });

@@ -140,7 +140,7 @@ describe('a provider that refuses a pushed authorization request', () => {
     expect(paths).not.toContain('GET /auth');
   });
 
-  it('counts as unavailable when the endpoint does not answer in time', async () => {
+  it('counts as unavailable when the endpoint does not respond in time', async () => {
     const { agent } = await open({ timeout: '300ms' }, { intercept: ({ url }) => url === '/request' });
     expect(await problemAt(agent)).toMatchObject({ status: 503, code: 'provider_unavailable' });
   });

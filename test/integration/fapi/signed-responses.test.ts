@@ -1,5 +1,5 @@
 import { createPrivateKey, createSecretKey } from 'node:crypto';
-import { decodeJwt, SignJWT, type JWTPayload } from 'jose';
+import { CompactSign, decodeJwt, SignJWT, type JWTPayload } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { beginLogin } from '../../../testkit/gateway/login-steps.ts';
 import { jwk, pem } from '../../unit/config/keys.ts';
@@ -35,14 +35,14 @@ describe('a signed authorization response (standards: H7)', () => {
 describe('an authorization response', () => {
   /** Begins a login and returns what a response to it must have, and its callback. */
   const begin = async () => {
-    const { agent, real } = await open({ par: 'off' });
+    const { agent, real, advance } = await open({ par: 'off' });
     const { authorizationUrl } = await beginLogin(agent);
     expect(authorizationUrl.searchParams.get('response_mode')).toBe('jwt');
     const state = authorizationUrl.searchParams.get('state') ?? '';
     const exp = Math.floor(Date.now() / 1000) + HOUR;
     const claims = { iss: real.issuer, aud: 'web', exp, state, code: 'made-up' };
     const callback = async (query: string) => (await agent.get(`/auth/callback?${query}`)).json();
-    return { claims, callback, real };
+    return { claims, callback, real, advance };
   };
   const sign = (claims: JWTPayload, key = signer, alg = 'ES256') =>
     new SignJWT(claims).setProtectedHeader({ alg }).sign(key);
@@ -78,6 +78,29 @@ describe('an authorization response', () => {
       status: 400,
       code: 'login_failed',
       reason: expect.stringMatching(reason),
+    });
+  });
+
+  it('that has expired by the clock of the gateway is rejected', async () => {
+    const { claims, callback, advance } = await begin();
+    const response = await sign({ ...claims, exp: Math.floor(Date.now() / 1000) + 60 });
+    advance(300_000);
+    expect(await callback(`response=${response}`)).toMatchObject({
+      code: 'login_failed',
+      reason: expect.stringMatching(/"exp" claim timestamp check failed/),
+    });
+  });
+
+  it('that never expires is rejected', async () => {
+    const { claims, callback } = await begin();
+    // A number in JSON, and larger than every other one.
+    const text = JSON.stringify({ ...claims, exp: 0 }).replace('"exp":0', '"exp":1e999');
+    const response = await new CompactSign(new TextEncoder().encode(text))
+      .setProtectedHeader({ alg: 'ES256' })
+      .sign(signer);
+    expect(await callback(`response=${response}`)).toMatchObject({
+      code: 'login_failed',
+      reason: expect.stringContaining('"exp" is not a time'),
     });
   });
 

@@ -80,7 +80,8 @@ async function openHost({ config: changes = {}, before, ...options }: HostSettin
       response.json({ active: provider.isAccessTokenActive(token) });
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
-      response.status(error.status).json({ code: error.code });
+      const { code, status, options } = error;
+      response.status(status).json({ code, loginUrl: options.loginUrl, scopes: options.stepUp?.scopes });
     }
   });
   app.use(gateway.app);
@@ -158,6 +159,18 @@ describe('accessToken(request)', () => {
     await agent.fetch('/auth/logout', { method: 'POST' });
     expect(await own('/own/token', copy)).toEqual({ status: 401, body: { code: 'session_expired' } });
     copy.close();
+  });
+
+  it('rejects with the URL of a step-up for a scope that was not granted, and keeps the session', async () => {
+    const { agent, own } = await openHost();
+    await agent.signIn();
+    const { status, body } = await own('/own/token?scope=reports.read');
+    expect(status).toBe(401);
+    expect(body).toMatchObject({ code: 'step_up_required', scopes: ['reports.read'] });
+    const { chain } = await agent.navigate(body['loginUrl'] as string, { from: 'page' });
+    const toProvider = new URL(chain[0]?.header('location') ?? '');
+    expect(toProvider.searchParams.get('scope')?.split(' ')).toContain('reports.read');
+    expect(await own('/own/token')).toEqual({ status: 200, body: { active: true } });
   });
 
   it('gives a token for other scopes', async () => {

@@ -64,7 +64,8 @@ async function open(config: Record<string, unknown> = {}, options: TestGatewayOp
 }
 type Opened = Awaited<ReturnType<typeof open>>;
 
-const metricsOf = async ({ gateway }: Opened) => (await fetch(`${gateway.adminUrl}/metrics`)).text();
+const metricsOf = async ({ gateway }: Opened, accept = 'text/plain') =>
+  (await fetch(`${gateway.adminUrl}/metrics`, { headers: { accept } })).text();
 const byName = (name: string, traceId?: string) =>
   spans.filter((span) => span.name === name && (traceId === undefined || span.traceId === traceId));
 const waitForSpan = (name: string, count = 1) =>
@@ -104,6 +105,10 @@ describe('traces', () => {
     expect(byName('session lookup', traceId)[0]?.parentSpanId).toBe(request?.spanId);
     expect(testGateway.gateway.logs()).toContain(`"traceId":"${traceId}"`);
     expect(texts.join('')).toContain('"service.name","value":{"stringValue":"shop"}');
+    const exposition = await metricsOf(testGateway, 'application/openmetrics-text; version=1.0.0');
+    expect(exposition).toMatch(
+      new RegExp(`^coatcheck_http_request_duration_seconds_bucket\\{.*# \\{trace_id="${traceId}"`, 'm'),
+    );
   });
 
   it('have spans of a refresh, its lock and its token call, and the provider gets the id of the call', async () => {
@@ -208,6 +213,13 @@ describe('traces', () => {
     expect(none.gateway.logs()).not.toContain('traceId');
     await off.gateway.close();
     expect(spans).toEqual([]);
+  });
+
+  it('are off, and the log says so, when the endpoint is not a URL', async () => {
+    const testGateway = await open({}, {}, 'collector:4318');
+    await testGateway.agent.fetch('/api/one');
+    expect(testGateway.gateway.logs()).toContain('the endpoint for traces is not an http or https URL');
+    expect(await metricsOf(testGateway)).not.toContain('coatcheck_trace_spans_total');
   });
 
   it('cost a request nothing while the collector is dead, and dropped spans are counted', async () => {

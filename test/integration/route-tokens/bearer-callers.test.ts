@@ -29,7 +29,7 @@ beforeEach(async () => {
       { path: '/optional', bearer, auth: 'optional' },
       { path: '/client', bearer, token: 'client' },
       { path: '/none', bearer, token: 'none' },
-      { path: '/admin', bearer, require: [{ claim: '/roles', contains: 'admin' }] },
+      { path: '/admin', bearer, require: [{ claim: '/roles', contains: 'admin' }], websocket: true },
       { path: '/scoped', bearer, require: [{ scope: 'items.write' }] },
       { path: '/limited', bearer, maxPerMinute: 2 },
     ],
@@ -192,6 +192,15 @@ describe('a caller with an access token of its own', () => {
     await expect(
       testGateway.browser().websocket('/api/live', { headers: { authorization: 'Bearer x' } }),
     ).rejects.toThrow('401');
+  });
+
+  it('opens no WebSocket beside a session, or against a rule', async () => {
+    const { agent, browser, upstream } = testGateway;
+    await agent.signIn();
+    const headers = { authorization: `Bearer ${await tokenWith({ roles: ['user'] })}` };
+    await expect(agent.websocket('/api/live', { headers })).rejects.toMatchObject({ status: 400 });
+    await expect(browser().websocket('/admin/live', { headers })).rejects.toMatchObject({ status: 403 });
+    expect(upstream.upgrades).toEqual([]);
   });
 
   it('gets 503 while the keys of the issuer cannot be fetched, and passes afterwards', async () => {

@@ -155,6 +155,17 @@ describe('a route with `token: client`', () => {
     expect((await agent.fetch('/open/three')).status).toBe(200);
   });
 
+  it('has a token for each process while Redis is away', async () => {
+    const other = testGateway.browser({ at: await testGateway.replica() });
+    await redis.stop();
+    const statuses = [];
+    for (const agent of [testGateway.agent, other])
+      for (const path of ['/open/one', '/open/two']) statuses.push((await agent.fetch(path)).status);
+    await redis.start();
+    expect(statuses).toEqual([200, 200, 200, 200]);
+    expect(grants()).toBe(2);
+  });
+
   it('asks once a minute where the provider refuses, and affects no other route', async () => {
     const { agent, provider } = testGateway;
     await agent.signIn();

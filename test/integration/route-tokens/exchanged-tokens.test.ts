@@ -107,6 +107,7 @@ describe('a route with `token: exchange`', () => {
     const paths = ['/apart/one', '/apart/acted', '/apart/typed', '/apart/narrowed'];
     for (const path of [...paths, ...paths]) expect((await agent.fetch(path)).status).toBe(200);
     expect(exchanges()).toBe(4);
+    expect(new Set(bearers().slice(0, paths.length)).size).toBe(4);
     expect(new Set(bearers()).size).toBe(4);
   });
 

@@ -112,7 +112,7 @@ describe('a token that the issuer did not sign', () => {
         return `${encode({ alg: 'RS256', typ: 'at+jwt', crit: ['x'], x: 1 })}.${payload}.${signature}`;
       },
     ],
-  ])('is refused on requests and upgrades: %s', async (_what, forge) => {
+  ])('is rejected on requests and upgrades: %s', async (_what, forge) => {
     const token = canaries.keep('access token', await forge());
     const response = await call('/api/one', token);
     expect([response.status, response.json()]).toMatchObject([401, { code: 'session_required' }]);

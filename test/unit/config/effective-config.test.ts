@@ -15,6 +15,16 @@ it.each([
   expect(text).not.toContain('canary');
 });
 
+it.each([
+  ['http://gateway:canary@proxy:3128', 'http://gateway:***@proxy:3128'],
+  ['none', 'none'],
+  [undefined, 'env'],
+])('the effective configuration shows which proxy the provider is called through: %s', (proxy, shown) => {
+  const text = effectiveYaml(configSchema, { provider: { type: 'oidc', proxy } });
+  expect(parse(text)).toMatchObject({ provider: { proxy: shown } });
+  expect(text).not.toContain('canary');
+});
+
 it('the effective configuration masks the password of a URL in any other key', () => {
   const text = effectiveYaml(configSchema, { baseUrl: 'https://user:canary@app.example.com' });
   expect(text).toContain('baseUrl: https://user:***@app.example.com\n');

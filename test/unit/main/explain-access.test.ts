@@ -31,6 +31,16 @@ describe('--explain-access', () => {
     expect(explanation.lines.at(-1)).toBe(last);
   });
 
+  test.each([
+    ['/api/%6fpen', /^\/api\/%6fpen {2}bad_request {2}The path belongs to another route/],
+    ['/api/../x', /^\/api\/\.\.\/x {2}bad_request {2}/],
+    ['no-path', /^no-path {2}bad_request {2}/],
+  ])('tells that the gateway rejects the path %s', (path, line) => {
+    const { lines, isAllowed } = explainAccess(config, staff, path);
+    expect([lines.length, isAllowed]).toEqual([1, false]);
+    expect(lines[0]).toMatch(line);
+  });
+
   test('tells what is unknown from what fails', () => {
     const { lines } = explainAccess(config, { email: 7, roles: [] }, '/api/x');
     expect(lines.slice(0, 3)).toEqual([

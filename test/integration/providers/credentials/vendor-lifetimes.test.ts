@@ -313,7 +313,7 @@ describe('a vendor with any token lifetime and any clock', () => {
   }, 120_000);
 });
 
-it('a login that the page of a firewall answers is no rejected password', async () => {
+it('a login to which a firewall responds with a page is no rejected password', async () => {
   fixture = await openVendorFixture();
   fixture.vendor.server.fault = () => ({
     status: 401,

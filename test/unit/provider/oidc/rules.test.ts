@@ -148,6 +148,8 @@ describe('provider.profile fapi2', () => {
     ['signingAlg', { privateKey: pem('P-384') }],
     ['assertionAudience', { assertionAudience: 'token_endpoint' }],
     ['idTokenSignedResponseAlg', { idTokenSignedResponseAlg: 'RS256' }],
+    ['idTokenSignedResponseAlg', { idTokenSignedResponseAlg: undefined }],
+    ['issuer', { issuer: 'http://127.0.0.1:8080' }],
     ['par', { par: 'auto' }],
     ['dpop', { dpop: false }],
     ['discoveryUrl', { discoveryUrl: 'http://127.0.0.1/metadata' }],
@@ -155,6 +157,12 @@ describe('provider.profile fapi2', () => {
     ['requestObject', { login: 'decoupled' }],
   ])('rejects provider.%s of %o', (key, changes) => {
     expect(paths(changes)).toEqual([`provider.${key}`]);
+  });
+
+  it('rejects RS256 with the first of keys, which is what an RSA key signs by default', () => {
+    const keys = [{ key: pem('rsa') }];
+    expect(paths({ privateKey: undefined }, { keys })).toEqual(['provider.signingAlg']);
+    expect(() => paths({ privateKey: undefined, signingAlg: 'PS256' }, { keys })).toThrow('was accepted');
   });
 
   it('rejects a signed request with RS256', () => {
