@@ -37,6 +37,15 @@ export async function main(): Promise<void> {
     return;
   }
   if (cluster.isWorker) return run(await configOfWorker(), args);
+  if (process.env.NODE_TLS_REJECT_UNAUTHORIZED === '0') {
+    // SECURITY: neither the provider, nor an API, nor Redis would have to prove who it is.
+    console.error(
+      'NODE_TLS_REJECT_UNAUTHORIZED=0 turns off the verification of every certificate. Remove it from the environment. ' +
+        'To trust a private CA, set provider.tls.ca, session.tls.ca or routes[].tls.ca.',
+    );
+    process.exitCode = EXIT_FAILURE;
+    return;
+  }
   const sources = recordingSources();
   const config = orExit(args.config, (file) => loadConfig(file, sources));
   if (args.check) {

@@ -137,6 +137,18 @@ describe('the command line', () => {
   });
 });
 
+describe('an environment that turns the verification of certificates off', () => {
+  it('is refused before the configuration is read, also by --check', async () => {
+    const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' };
+    for (const args of [[], ['--check']]) {
+      expect(await runProgram('', { args })).toMatchObject({ code: 78 });
+      const result = await runProgram('', { args, env });
+      expect(result).toMatchObject({ code: 1, stdout: '' });
+      expect(result.stderr).toContain('Remove it from the environment.');
+    }
+  });
+});
+
 describe('--version', () => {
   it('prints the versions of the gateway and of Node.js, whatever the configuration', async () => {
     const { version } = JSON.parse(await readFile(MANIFEST, 'utf8')) as { version: string };
