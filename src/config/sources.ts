@@ -9,6 +9,11 @@ export function processSources(): Sources {
   return { env: process.env, readFile: (path) => readBoundedFile(path, MAX_FILE_BYTES) };
 }
 
+/** Whether Node.js verifies certificates: the environment can turn that off, whatever the configuration says. */
+export function verifiesCertificates(): boolean {
+  return process.env.NODE_TLS_REJECT_UNAUTHORIZED !== '0';
+}
+
 /** Sources that remember every file they were asked for. */
 export type RecordingSources = Sources & {
   /** The files that could be read. */

@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
 import { ConfigError, formatProblems } from '../config/config-error.ts';
 import type { Config } from '../config/schema/schema.ts';
-import { recordingSources } from '../config/sources.ts';
+import { recordingSources, verifiesCertificates } from '../config/sources.ts';
 import { describeConfig, loadConfig } from '../provider/read-config.ts';
 import { VERSION } from '../version.ts';
 import { configOfWorker } from '../workers/worker.ts';
@@ -37,7 +37,7 @@ export async function main(): Promise<void> {
     return;
   }
   if (cluster.isWorker) return run(await configOfWorker(), args);
-  if (process.env.NODE_TLS_REJECT_UNAUTHORIZED === '0') {
+  if (!verifiesCertificates()) {
     // SECURITY: neither the provider, nor an API, nor Redis would have to prove who it is.
     console.error(
       'NODE_TLS_REJECT_UNAUTHORIZED=0 turns off the verification of every certificate. Remove it from the environment. ' +
