@@ -5,7 +5,7 @@ import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 /** How long to poll for an outcome, in milliseconds. */
-const POLLING = { timeout: 10_000, interval: 5 };
+const POLLING = { timeout: 20_000, interval: 5 };
 const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 
 let redis: RedisServer;
