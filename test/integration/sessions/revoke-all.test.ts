@@ -52,20 +52,20 @@ const endAll = async () => {
 
 /** Every key of Redis with its content; `restore` puts back all but `lost`. */
 async function snapshot() {
-  const names = await client.keys('*');
-  const copies = await Promise.all(
-    names.map(async (name) => ({
-      name,
-      content: await client.dumpBuffer(name),
-      ttl: await client.pttl(name),
-    })),
+  const found = await Promise.all(
+    (await client.keys('*')).map(async (name) => {
+      const [content, ttl] = await Promise.all([client.dumpBuffer(name), client.pttl(name)]);
+      // A lock may have been released meanwhile.
+      return content === null ? [] : [{ name, content, ttl }];
+    }),
   );
+  const copies = found.flat();
   const restore = async (lost?: string) => {
     await client.flushall();
     for (const { name, content, ttl } of copies)
-      if (name !== lost) await client.restore(name, Math.max(0, ttl), content ?? '');
+      if (name !== lost) await client.restore(name, Math.max(0, ttl), content);
   };
-  return { names, restore };
+  return { names: copies.map(({ name }) => name), restore };
 }
 
 describe('sessions that an operator has ended, after Redis has lost one key', () => {
