@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ACCEPT, UPGRADE, SWITCHING } from '../websockets/handshake.ts';
 import { type Fixture, codeOf, openFixture } from '../fixture.ts';
 
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 
 let fixture: Fixture;
 
