@@ -14,7 +14,7 @@ import { createGenerations, type Generation, type GenerationProvider } from './g
 import type { HostSessions } from './gateway/host-session.ts';
 import { createStoreKeys } from './gateway/store-keys.ts';
 import { createSharedState } from './gateway/shared-state.ts';
-import type { UnreadableRequests } from './http/problem/unreadable-requests.ts';
+import type { UnreadableRequests } from './http/server/client-errors.ts';
 import { recentProblems } from './observability/log.ts';
 import type { ExpressClasses } from './performance/express-classes.ts';
 import { configSchema } from './provider/read-config.ts';

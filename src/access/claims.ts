@@ -2,15 +2,10 @@ import type { JsonPointer } from '../config/values/json-pointer.ts';
 import { isReplacedByReference } from '../provider/claim-references.ts';
 import { valueAt } from '../provider/http/json-value.ts';
 import { allClaims } from '../sessions/store/claim-selection.ts';
-import type { SessionView } from '../sessions/session.ts';
+import type { IdentitySource } from '../sessions/session.ts';
 
 /** The claims of a user. */
 export type Claims = Readonly<Record<string, unknown>>;
-
-/** Whose claims identity fields have: a session, or a caller with an access token of its own. */
-export type IdentitySource = Pick<SessionView, 'key' | 'version'> & {
-  readonly data: Pick<SessionView['data'], 'claims' | 'userinfo'>;
-};
 
 /** The claims of a session in memory, of a whole record, or of an access token. */
 export function currentClaims({ claims = {}, userinfo }: IdentitySource['data']): Claims {

@@ -1,6 +1,7 @@
 import type { Config, RouteConfig } from '../config/schema/schema.ts';
 import type { SigningKeys } from '../crypto/signing-keys.ts';
-import { currentClaims, type IdentitySource } from './claims.ts';
+import type { IdentitySource } from '../sessions/session.ts';
+import { currentClaims } from './claims.ts';
 import { createIdentityHeaders } from './identity-headers.ts';
 import { createIdentityTokens } from './identity-tokens.ts';
 

@@ -1,7 +1,8 @@
 import { createBoundedMap } from '../concurrency/bounded-map.ts';
 import type { RouteConfig } from '../config/schema/schema.ts';
 import type { SigningKeys } from '../crypto/signing-keys.ts';
-import { claimAt, currentClaims, type IdentitySource } from './claims.ts';
+import type { IdentitySource } from '../sessions/session.ts';
+import { claimAt, currentClaims } from './claims.ts';
 
 /** The settings of a route's identity JWTs. */
 export type IdentityTokenConfig = NonNullable<RouteConfig['identity']['jwt']>;

@@ -5,7 +5,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { tlsOptions, type ClientTls } from '../config/schema/tls.ts';
 
 /** How long to wait for a server that sends neither a session ticket nor an alert, in milliseconds. */
-const ALERT_MS = 500;
+const ALERT_MS = 1_000;
 
 /** Connects to the server of an http(s) URL, with TLS for https, and sends nothing. Rejects with the reason. */
 export async function tryConnection(url: string, tls: ClientTls, timeoutMs: number): Promise<void> {

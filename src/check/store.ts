@@ -3,9 +3,10 @@ import { createLogger } from '../observability/log.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { checkResult, type CheckResult } from '../provider/check-result.ts';
 import type { RedisAddress } from '../redis/client.ts';
-import { createRedisConnection } from '../redis/connection.ts';
+import { createRedisConnection, NotConnectedError } from '../redis/connection.ts';
 import { type Rights, testRights } from '../redis/rights.ts';
 import { readServerInfo, type ServerInfo } from '../redis/server-info.ts';
+import { causesOf } from './reason.ts';
 import { explainStore } from './store-failure.ts';
 
 /** Tests the configured store: its rights, persistence and eviction policy. Changes nothing in it. */
@@ -21,7 +22,7 @@ export async function checkStore({ session, log }: Config): Promise<readonly Che
     metrics: createMetrics(),
   });
   try {
-    const rights = await testRights(redis, keyPrefix);
+    const rights = await onceConnected(() => testRights(redis, keyPrefix));
     const servers = rights.missing.includes('+info') ? [] : await readServerInfo(redis);
     const products = distinct(servers, ({ product }) => product);
     return [
@@ -34,6 +35,23 @@ export async function checkStore({ session, log }: Config): Promise<readonly Che
     return [checkResult('store', 'failed', `Redis at ${location} cannot be used: ${reason}`)];
   } finally {
     await redis.close();
+  }
+}
+
+/** How often an operation waits for the connection, each time as long as an operation of the gateway does. */
+const MAX_WAITS = 4;
+
+/** Repeats an operation that fails without an error of the connection: on a machine under load, connecting takes longer. */
+export async function onceConnected<Result>(
+  operation: () => Promise<Result>,
+  waits = MAX_WAITS,
+): Promise<Result> {
+  try {
+    return await operation();
+  } catch (error) {
+    const isConnecting = causesOf(error).at(-1) instanceof NotConnectedError;
+    if (!isConnecting || waits === 1) throw error;
+    return onceConnected(operation, waits - 1);
   }
 }
 

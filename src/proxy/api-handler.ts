@@ -83,7 +83,7 @@ export function createApi(deps: {
       }
       if (hasGone(request, response)) return;
       if (failure instanceof GatewayError && failure.code === 'session_expired')
-        tokenResolver.clearSessionCookie(response);
+        await tokenResolver.clearSessionCookie(request, response);
       throw caller?.session === undefined ? failure : await stepUpLinks.complete(failure, caller.session);
     } finally {
       leaveLimit?.();

@@ -60,7 +60,7 @@ export function createForwardAuth(deps: {
       response.status(200).end();
     } catch (error) {
       if (!(error instanceof GatewayError) || error.status !== 401) throw error;
-      if (error.code === 'session_expired') tokenResolver.clearSessionCookie(response);
+      if (error.code === 'session_expired') await tokenResolver.clearSessionCookie(request, response);
       const url = error.options.loginUrl ?? loginUrl;
       throw new GatewayError(error.code, {
         ...error.options,

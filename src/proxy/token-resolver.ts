@@ -20,8 +20,8 @@ export type TokenResolver = {
    * authentication and nothing for callers without a session.
    */
   resolve(request: IncomingMessage, route: Route, context: RequestContext): Promise<Caller | undefined>;
-  /** Clears the session cookie of a browser whose session has ended. Call it before the response headers are sent. */
-  clearSessionCookie(response: ServerResponse): void;
+  /** Clears the cookie of a request whose session has ended. Call it before the response headers are sent. */
+  clearSessionCookie(request: IncomingMessage, response: ServerResponse): Promise<void>;
 };
 
 /**
@@ -81,7 +81,10 @@ export function createTokenResolver(deps: {
       if (mayBeAnonymous(config)) return anonymous(route);
       throw lookup.kind === 'absent' ? sessionRequired() : sessionExpired();
     },
-    clearSessionCookie: (response) => void response.appendHeader('Set-Cookie', sessions.clearCookie()),
+    async clearSessionCookie({ headers }, response) {
+      const lines = await sessions.clearEndedCookie(headers.cookie);
+      if (!response.headersSent) response.appendHeader('Set-Cookie', lines);
+    },
   };
 }
 

@@ -46,6 +46,13 @@ export type RedisConnection = Pick<Reconnections, 'serverChangedAtMs' | 'onRecon
 
 type Argument = string | number | Buffer;
 
+/** The client is not connected yet. The cause is the last error of the connection; undefined if there was none. */
+export class NotConnectedError extends Error {
+  constructor(cause: unknown) {
+    super('not connected to Redis', { cause });
+  }
+}
+
 export function createScript(lua: string): Script {
   return { lua, sha: createHash('sha1').update(lua).digest('hex') };
 }
@@ -88,7 +95,7 @@ export function createRedisConnection(deps: {
       wasReachable ? RECONNECT_GRACE_MS : REDIS_COMMAND_TIMEOUT_MS,
     );
     client.off('ready', onReady);
-    if (!isReady) throw new Error('not connected to Redis', { cause: lastError });
+    if (!isReady) throw new NotConnectedError(lastError);
   });
 
   const run: RedisConnection['run'] = async (operation, action) => {

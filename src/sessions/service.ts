@@ -9,6 +9,7 @@ import type { ClaimSelection } from './store/claim-selection.ts';
 import { createSessionsBySubject, type SessionsBySubject } from './by-subject.ts';
 import { createSessionEnding, type SessionEnding } from './lifecycle/ending.ts';
 import { createSessionLookup, type SessionLookup } from './lifecycle/lookup.ts';
+import { createReplacedSessions } from './lifecycle/replaced-sessions.ts';
 import { createUnannouncedEnds } from './lifecycle/unannounced-ends.ts';
 import type { ReadCache } from './read-cache.ts';
 import type { Revocations } from './revocation/revocation.ts';
@@ -84,6 +85,8 @@ export type Sessions = SessionLookup &
     endAll(): Promise<void>;
     /** The Set-Cookie value that deletes the session cookie. */
     clearCookie(): string;
+    /** The Set-Cookie values that delete the cookie of a session that has ended; none if a sign-in has just replaced it. */
+    clearEndedCookie(cookieHeader: string | undefined): Promise<string[]>;
   };
 
 /**
@@ -118,6 +121,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const ending = createSessionEnding(deps);
   const unannouncedEnds = createUnannouncedEnds({ ...deps, ending });
   const lookup = createSessionLookup({ ...deps, unannouncedEnds });
+  const replacedSessions = createReplacedSessions(deps);
 
   const viewOf = (record: SessionRecord) => sessionView(record, deps.claimSelection?.names());
 
@@ -181,8 +185,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
         throw loginRefused('the provider ended this session during the sign-in; sign in again');
       }
       const replaced = new Set<string>();
-      for (const earlierKey of predecessors)
+      for (const earlierKey of predecessors) {
+        await replacedSessions.add(earlierKey);
         if (await ending.replaceWith(data, earlierKey)) replaced.add(earlierKey);
+      }
       // SECURITY: a sign-out, or the step-up of another tab, came first.
       if (stepUp !== undefined && !replaced.has(stepUp.from)) {
         await ending.remove(key);
@@ -240,5 +246,6 @@ export function createSessions(deps: SessionsDeps): Sessions {
     endSignInsOf: bySubject.endSignInsOf,
     endAll: store.beginGeneration,
     clearCookie: tickets.clear,
+    clearEndedCookie: replacedSessions.clearCookie,
   };
 }

@@ -72,6 +72,14 @@ export type SessionView = {
   readonly isRenewable: boolean;
 };
 
+/**
+ * Whose claims identity fields have: a session, or a caller with an access token of its own. The claims change only with `key` or
+ * `version`.
+ */
+export type IdentitySource = Pick<SessionView, 'key' | 'version'> & {
+  readonly data: Pick<SessionView['data'], 'claims' | 'userinfo'>;
+};
+
 /** A session as the store keeps it. */
 export type SessionRecord = SessionView & { readonly data: SessionData };
 

@@ -17,7 +17,7 @@ const KILLS = isLong ? 100 : 15;
 const STOPS = isLong ? 50 : 5;
 const PROCESSES = 4;
 const VISITORS = isLong ? 80 : 40;
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 
 const random = createSeededRandom();
 let cluster: GatewayCluster;

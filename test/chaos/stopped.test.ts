@@ -12,7 +12,7 @@ import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
 
 /** The number of concurrent token endpoint calls per process. */
 const AT_ONCE = 8;
-const PATIENCE = { timeout: 10_000, interval: 5 };
+const PATIENCE = { timeout: 20_000, interval: 5 };
 
 let cluster: GatewayCluster;
 /** The process that is stopped or killed, and another one. */

@@ -11,7 +11,7 @@ import {
 import { freePort } from '../../testkit/network/free-port.ts';
 import { countOccurrences } from '../../testkit/secrets/count-occurrences.ts';
 
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 
 /** A way for the store to fail and to recover, with the duration of the failure once it is noticed. */
 type Failure = {

@@ -72,16 +72,12 @@ describe('the complete flow in a browser with a provider that issues one-time re
     await page.waitForSelector('#signed-in:not([hidden])');
   });
 
-  it(
-    'refreshes tokens during a continuous series of calls without a failed call',
-    { timeout: 90_000 },
-    async () => {
-      await page.click('#stream');
-      await expect.poll(() => figure('tokens'), { timeout: 70_000 }).toBeGreaterThanOrEqual(3);
-      expect(await figure('failed')).toBe(0);
-      expect(await figure('calls')).toBeGreaterThan(100);
-    },
-  );
+  it('refreshes tokens during a continuous series of calls without a failed call', async () => {
+    await page.click('#stream');
+    await expect.poll(() => figure('tokens'), { timeout: 150_000 }).toBeGreaterThanOrEqual(3);
+    expect(await figure('failed')).toBe(0);
+    expect(await figure('calls')).toBeGreaterThan(100);
+  });
 
   it('continues when the API rejects the current token before its expiry', async () => {
     const before = await figure('tokens');

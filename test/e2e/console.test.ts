@@ -73,7 +73,7 @@ describe('the admin console in a browser', () => {
     expect(await textOf('#headline')).toBe('Away: identity provider');
     expect(await colourOf('#headline')).toBe(ALARM);
     expect(await page.title()).toContain('Away: identity provider');
-    expect(await textOf('#sessions')).toMatch(/started\s+1\s+ended: logout\s+1/);
+    await expect.poll(() => textOf('#sessions'), PATIENCE).toMatch(/started\s+1\s+ended: logout\s+1/);
     expect(await textOf('#requests')).toMatch(/200\s+\d/);
   });
 

@@ -43,7 +43,7 @@ async function signInWithTokenOver() {
   provider.accessTokenLifetime = 300;
   const [expiring] = provider.families[0]?.accessTokens ?? [];
   await expect
-    .poll(() => provider.isAccessTokenActive(expiring?.token ?? ''), { timeout: 10_000 })
+    .poll(() => provider.isAccessTokenActive(expiring?.token ?? ''), { timeout: 20_000 })
     .toBe(false);
   return [agent, fixture.browser(second, { like: agent })] as const;
 }

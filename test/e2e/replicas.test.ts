@@ -37,7 +37,7 @@ it('two processes refresh an expired token once for a hundred concurrent request
   provider.accessTokenLifetime = 300;
   const [expiring] = provider.families[0]?.accessTokens ?? [];
   await expect
-    .poll(() => provider.isAccessTokenActive(expiring?.token ?? ''), { timeout: 10_000 })
+    .poll(() => provider.isAccessTokenActive(expiring?.token ?? ''), { timeout: 20_000 })
     .toBe(false);
 
   const agents = Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? agent : elsewhere));

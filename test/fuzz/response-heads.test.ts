@@ -10,7 +10,7 @@ import { mutated, wordOf } from './support/mutation.ts';
 
 /** The number of concurrent clients; each case has one response per client. */
 const LINES = 16;
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 
 /** The bytes of an upstream as latin1, and whether it then closes the connection or stalls. */
 type UpstreamResponse = { bytes: string; isUpgrade: boolean; ends: boolean };

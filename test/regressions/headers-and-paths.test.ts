@@ -125,6 +125,11 @@ describe('a route that needs a session', () => {
     '/api/public/Private.%23/one',
     '/api/public/private%EF%BC%83one',
     '/api/public/private%EF%BC%9Fone',
+    '/api/public/..%23/one',
+    '/api/public/..%3Fone',
+    '/api/public/..%2523one',
+    '/api/public/..;%23one',
+    '/api/public/..%EF%BC%83one',
   ])(
     'rejects a path that is public only with its fragment: %s (CVE-2026-41059 / GHSA-pxq7-h93f-9jrg, oauth2-proxy; standards: F14)',
     async (target) => {
@@ -279,6 +284,8 @@ describe('the path of a request to one route', () => {
     ['/stripped/;/../admin', 400],
     ['/stripped..%2fadmin', 400],
     ['/stripped../admin', 400],
+    ['/stripped/..%23/admin', 400],
+    ['/stripped/..%3Fadmin', 400],
     ['/stripped//admin', 200],
   ])(
     'cannot reach another route after prefix stripping: %s (CVE-2026-48020 / GHSA-xf64-8mw2-4gr2; standards: F13)',

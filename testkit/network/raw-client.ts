@@ -37,7 +37,7 @@ export type RawConnection = {
 export type RawOptions = { timeoutMs?: number };
 
 /** Connects to a port of 127.0.0.1. */
-export async function openRaw(port: number, { timeoutMs = 10_000 }: RawOptions = {}): Promise<RawConnection> {
+export async function openRaw(port: number, { timeoutMs = 30_000 }: RawOptions = {}): Promise<RawConnection> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
   await once(socket, 'connect');
   const received = createByteBuffer();

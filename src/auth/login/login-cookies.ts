@@ -47,7 +47,7 @@ const ID_LENGTH = 32;
 /** The longest seal in a cookie, and the longest `returnTo` in it, in characters. */
 const MAX_IN_COOKIE = { seal: 950, returnTo: 64 };
 /** The most characters that clear cookies in one response, whose head a proxy in front may limit to 4 kB; later ones clear more. */
-const MAX_CLEARING = 1_500;
+const MAX_CLEARING_LENGTH = 1_500;
 
 const pendingLogin = z.object({
   /** The identifier in the cookie of an attempt that the store has. */
@@ -126,11 +126,11 @@ export function createLoginCookies(deps: {
     };
   };
   const clearAll = (names: readonly string[]) => {
-    let room = MAX_CLEARING;
+    let remaining = MAX_CLEARING_LENGTH;
     return names.flatMap((name) => {
       const line = clearCookie(name, attributes);
-      if (line.length > room) return [];
-      room -= line.length;
+      if (line.length > remaining) return [];
+      remaining -= line.length;
       return [line];
     });
   };

@@ -75,7 +75,7 @@ export function createMySessions(deps: {
       case 'absent':
         throw sessionRequired();
       case 'ended':
-        response.setHeader('Set-Cookie', sessions.clearCookie());
+        response.setHeader('Set-Cookie', await sessions.clearEndedCookie(request.headers.cookie));
         throw sessionExpired();
     }
   }

@@ -16,7 +16,8 @@ export function createSessionInfo(deps: {
   return async function session(request, response) {
     const reading = await sessions.load(request.headers.cookie, requestContextOf(response).clientAddress);
     if (reading.kind !== 'live') {
-      if (reading.kind === 'ended') response.setHeader('Set-Cookie', sessions.clearCookie());
+      const { cookie } = request.headers;
+      if (reading.kind === 'ended') response.setHeader('Set-Cookie', await sessions.clearEndedCookie(cookie));
       response.json({ authenticated: false, loginUrl });
       return;
     }

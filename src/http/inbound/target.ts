@@ -54,10 +54,13 @@ function checkPath(path: string): void {
   }
 }
 
-/** True for a dot segment. `..;` counts as a dot segment: some servers strip a segment's parameters before they resolve it. */
+/**
+ * True for a dot segment. `..;` and, decoded, `..#` and `..?` count as dot segments: some servers strip a segment's parameters, a
+ * fragment or a query before they resolve it.
+ */
 export function hasDotSegment(path: string): boolean {
   return path.split(/[/\\]/).some((segment) => {
-    const name = segment.split(';', 1)[0];
+    const name = segment.split(/[;?#]/, 1)[0];
     return name === '.' || name === '..';
   });
 }

@@ -1,24 +1,11 @@
-import type { IncomingHttpHeaders } from 'node:http';
-import type { Socket } from 'node:net';
 import { GatewayError } from '../../errors.ts';
 import type { AccessLog } from '../access-log.ts';
 import type { Guard } from '../inbound/guard.ts';
 import { isNavigation } from '../inbound/navigation.ts';
+import type { UnreadableRequests } from '../server/client-errors.ts';
 import type { ProblemLog } from './middleware.ts';
 import type { NavigationErrors } from './navigation-errors.ts';
-import type { Problem, Problems } from './problem.ts';
-
-/** A request that Node.js could not parse. */
-export type UnreadableRequest = {
-  readonly socket: Socket;
-  /** Those fields that were readable. */
-  readonly headers: IncomingHttpHeaders;
-  /** Whether its head is larger than the server accepts; any other is not valid HTTP. */
-  readonly isTooLarge: boolean;
-};
-
-/** Logs and counts a request that Node.js could not parse, and builds the response to it. */
-export type UnreadableRequests = (request: UnreadableRequest) => Problem;
+import type { Problems } from './problem.ts';
 
 /** A head that is too large gets a page, unless its fields tell that no user waits for the response. */
 export function createUnreadableRequests(deps: {

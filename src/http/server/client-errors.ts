@@ -1,9 +1,21 @@
 import type { IncomingHttpHeaders, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { trimWhitespace } from '../../fields/whitespace.ts';
-import type { UnreadableRequests } from '../problem/unreadable-requests.ts';
+import type { Problem } from '../problem/problem.ts';
 import type { Connections } from './connections.ts';
 import { endSocket } from './lingering-close.ts';
+
+/** A request that Node.js could not parse. */
+export type UnreadableRequest = {
+  readonly socket: Socket;
+  /** Those fields that were readable. */
+  readonly headers: IncomingHttpHeaders;
+  /** Whether its head is larger than the server accepts; any other is not valid HTTP. */
+  readonly isTooLarge: boolean;
+};
+
+/** Logs and counts a request that Node.js could not parse, and builds the response to it. */
+export type UnreadableRequests = (request: UnreadableRequest) => Problem;
 
 /** The status lines of Node.js (24) for requests that it cannot read; 400 for any other. */
 const statusLines: Readonly<Record<string, string>> = {

@@ -1,12 +1,7 @@
 import type { DpopKey } from '../../dpop/key.ts';
 import type { StepUpRequirement } from '../../errors.ts';
 import type { Credential } from '../../refresh/credential.ts';
-import type { SessionView } from '../../sessions/session.ts';
-
-/** Whose claims identity fields have. The claims change only with `key` or `version`. */
-export type IdentitySource = Pick<SessionView, 'key' | 'version'> & {
-  readonly data: Pick<SessionView['data'], 'claims' | 'userinfo'>;
-};
+import type { IdentitySource, SessionView } from '../../sessions/session.ts';
 
 /** What one request is sent with: the session's own access token, or what its route has instead. */
 export type Caller = Credential | RouteCredential;

@@ -67,7 +67,7 @@ describe('a sign-in that fails in the demo', () => {
 });
 
 describe('a call in the demo that needs a fresh sign-in', () => {
-  it('asks for one, and keeps the session when somebody else signs in', { timeout: 90_000 }, async () => {
+  it('asks for one, and keeps the session when somebody else signs in', async () => {
     await waitUntilDiaryNeedsSignIn();
     expect(await notice()).toContain('{"maxAge":20}');
     await page.click('#notice button');
@@ -78,7 +78,7 @@ describe('a call in the demo that needs a fresh sign-in', () => {
     expect(page.url()).toBe(`${demo.url}/`);
   });
 
-  it('succeeds after the same user has signed in', { timeout: 90_000 }, async () => {
+  it('succeeds after the same user has signed in', async () => {
     await waitUntilDiaryNeedsSignIn();
     await page.click('#notice button');
     await signInAs('Ada');

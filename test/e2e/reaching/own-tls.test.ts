@@ -13,7 +13,7 @@ import { createUserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from '../support/fixture.ts';
 
 const HOST = 'app.example.test';
-const PATIENCE = { timeout: 15_000 };
+const PATIENCE = { timeout: 20_000 };
 const ADMIN_TOKEN = 'canary-admin-token-of-32-characters-';
 const authority = createCertificateAuthority();
 
@@ -139,7 +139,7 @@ describe('a TLS listener of its own', () => {
       const former = workers > 1 ? await workersOf(running) : [];
       for (const pid of former) process.kill(pid, 'SIGKILL');
       // A connection that the supervisor accepts while no worker runs gets no response.
-      const current = () => Promise.race([certificateOf(running).catch(() => undefined), sleep(500)]);
+      const current = () => Promise.race([certificateOf(running).catch(() => undefined), sleep(2_000)]);
       await expect.poll(current, PATIENCE).toBe(before);
       expect(running.stdout()).not.toContain('"configuration reloaded"');
       expect(running.stdout().split('config reload failed')).toHaveLength(2);

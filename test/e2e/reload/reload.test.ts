@@ -10,7 +10,7 @@ import { controlledStream } from '../../../testkit/upstream/streams.ts';
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from '../support/fixture.ts';
 
-const PATIENCE = { timeout: 15_000 };
+const PATIENCE = { timeout: 20_000 };
 const TOKEN = 'canary-admin-token-of-32-characters-';
 
 let fixture: Fixture;

@@ -12,7 +12,7 @@ export type Line = {
    *
    * @param isWhole - whether they are sure to be a whole request. If not, they may leave the server waiting for more; it
    *   must then end the connection when this side does.
-   * @throws Error when there is no outcome within ten seconds, or when it is not HTTP.
+   * @throws Error when there is no outcome in time, or when it is not HTTP.
    */
   ask(request: string, isWhole: boolean): Promise<Outcome>;
   close(): void;

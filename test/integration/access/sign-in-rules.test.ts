@@ -42,7 +42,7 @@ describe('login.require', () => {
   };
   const expectRevoked = (family: number) =>
     expect
-      .poll(() => testGateway.provider.families[family], { timeout: 15_000 })
+      .poll(() => testGateway.provider.families[family], { timeout: 20_000 })
       .toMatchObject({ endedBecause: 'revoked' });
 
   it('signs in a user who meets its rules', async () => {

@@ -5,7 +5,7 @@ import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 /** How long to poll for an outcome, in milliseconds. */
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 const TOKEN = 'canary-admin-token.of_the~admin-listener';
 
 let redis: RedisServer;

@@ -4,7 +4,7 @@ import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test
 import type { UserAgent } from '../../../testkit/user-agent/user-agent.ts';
 
 /** How long to poll for an outcome, in milliseconds. */
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 const CLEARED = 'coatcheck=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict';
 
 type Listed = { id: string; createdAt: string; lastSeenAt: string; expiresAt: string; current: boolean };

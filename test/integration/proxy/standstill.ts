@@ -11,7 +11,7 @@ export async function standsStill(read: () => number): Promise<void> {
         before = read();
         return times;
       },
-      { timeout: 10_000 },
+      { timeout: 20_000 },
     )
     .toBeGreaterThan(3);
 }

@@ -75,7 +75,7 @@ describe('an outgoing proxy', () => {
     expect((await testGateway.agent.fetch('/api/one')).json()).toMatchObject(notReady);
     await proxy.start();
     await expect
-      .poll(async () => (await testGateway.agent.fetch('/api/one')).status, { timeout: 15_000 })
+      .poll(async () => (await testGateway.agent.fetch('/api/one')).status, { timeout: 20_000 })
       .toBe(200);
     expect(provider.tokenCalls()).toBe(before + 1);
   });

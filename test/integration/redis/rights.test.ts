@@ -3,7 +3,7 @@ import { GATEWAY_NAME, type RedisServer, startRedis } from '../../../testkit/red
 import { type TestGateway, openTestGateway } from '../../../testkit/gateway/test-gateway.ts';
 
 /** How long to poll for an outcome, in milliseconds. */
-const POLLING = { timeout: 10_000, interval: 20 };
+const POLLING = { timeout: 20_000, interval: 20 };
 
 let redis: RedisServer;
 let testGateway: TestGateway;

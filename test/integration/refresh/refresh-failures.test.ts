@@ -9,7 +9,7 @@ const LIFE = 300_000;
 /** Longer than the pause for a failing token endpoint, in milliseconds. */
 const PAUSE = 60_000;
 /** How long to poll for an outcome, in milliseconds. */
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 
 let testGateway: TestGateway;
 

@@ -10,7 +10,7 @@ import { status } from '../../../testkit/upstream/behaviours.ts';
 /** The lifetime of the access tokens, in milliseconds. */
 const LIFE = 300_000;
 /** How long to poll for an outcome, in milliseconds. */
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 
 let testGateway: TestGateway;
 

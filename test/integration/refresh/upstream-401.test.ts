@@ -17,7 +17,7 @@ import {
 const STEP_UP_LOGIN = /^\/auth\/login\?stepUp=/;
 const INVALID_TOKEN = { 'www-authenticate': 'Bearer error="invalid_token"' };
 /** How long to poll for an outcome, in milliseconds. */
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 
 let testGateway: TestGateway;
 

@@ -11,7 +11,7 @@ import type { AgentResponse } from '../../../testkit/user-agent/transport.ts';
 import { claimsOf } from './signing.ts';
 
 /** How long to poll for an outcome on a busy machine. */
-export const PATIENCE = { timeout: 15_000 };
+export const PATIENCE = { timeout: 20_000 };
 
 /** A gateway, its provider and a browser that signs in. */
 export type Fixture = TestGateway & {

@@ -64,7 +64,7 @@ describe('provider.userinfo (standards: C19)', () => {
       });
       expect(await session()).toMatchObject({ authenticated: false });
       await expect
-        .poll(() => fixture.provider.families, { timeout: 15_000 })
+        .poll(() => fixture.provider.families, { timeout: 20_000 })
         .toMatchObject([{ endedBecause: 'revoked' }]);
     },
   );

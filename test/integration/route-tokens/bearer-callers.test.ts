@@ -10,7 +10,7 @@ import type { AgentRequest } from '../../../testkit/user-agent/user-agent.ts';
 
 const AUDIENCE = 'https://api.test';
 /** How long to poll for an outcome, in milliseconds. */
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 
 let issuer: FakeProvider;
 let testGateway: TestGateway;

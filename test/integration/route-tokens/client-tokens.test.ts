@@ -6,7 +6,7 @@ import type { RedisServer } from '../../../testkit/redis/redis-server.ts';
 import { echo, status } from '../../../testkit/upstream/behaviours.ts';
 
 /** How long to poll for an outcome, in milliseconds. */
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 
 let testGateway: TestGateway;
 let redis: RedisServer;

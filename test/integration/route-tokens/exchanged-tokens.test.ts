@@ -5,7 +5,7 @@ import type { TestGateway } from '../../../testkit/gateway/test-gateway.ts';
 import { requireToken, status } from '../../../testkit/upstream/behaviours.ts';
 
 /** How long to poll for an outcome, in milliseconds. */
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 

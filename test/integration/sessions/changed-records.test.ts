@@ -14,7 +14,7 @@ import { refreshed, sampleData } from './sample.ts';
 /** What somebody can do who writes to Redis and knows no secret, and records of the previous format. */
 
 const HOUR = 3_600_000;
-const POLLING = { timeout: 10_000, interval: 20 };
+const POLLING = { timeout: 20_000, interval: 20 };
 /** No cache, so that each request reads the record. */
 const uncached = { session: { cache: { maxAge: '0s' } } };
 

@@ -106,7 +106,7 @@ describe('a session of another issuer than that of the provider', () => {
     await testGateway.gateway.reload({});
     testGateway.advance(700_000);
     await expect
-      .poll(() => testGateway.provider.families.map(({ endedBecause: why }) => why), { timeout: 10_000 })
+      .poll(() => testGateway.provider.families.map(({ endedBecause: why }) => why), { timeout: 20_000 })
       .toEqual(['revoked']);
   });
 });

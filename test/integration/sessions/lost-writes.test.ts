@@ -9,7 +9,7 @@ import { refreshed, sampleData } from './sample.ts';
 
 const GENERATION = 'coatcheck:generation';
 const HOUR = 3_600_000;
-const POLLING = { timeout: 10_000, interval: 20 };
+const POLLING = { timeout: 20_000, interval: 20 };
 
 let redis: RedisServer;
 let client: Redis;

@@ -27,7 +27,7 @@ import { describeStoreContract } from './store-contract.ts';
 
 const PREFIX = 'coatcheck:';
 /** How long to poll for an outcome, in milliseconds. */
-const POLLING = { timeout: 10_000, interval: 20 };
+const POLLING = { timeout: 20_000, interval: 20 };
 
 let redis: RedisServer;
 /** A Redis connection of the test itself. */

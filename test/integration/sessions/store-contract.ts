@@ -14,7 +14,7 @@ import { allOf } from './all-of.ts';
 import { refreshed, sampleData } from './sample.ts';
 
 /** How long to poll for an outcome, in milliseconds. */
-const POLLING = { timeout: 10_000, interval: 20 };
+const POLLING = { timeout: 20_000, interval: 20 };
 
 /** The contract of every store. `open` gives an empty store, which is closed after the test. */
 export function describeStoreContract(open: () => Promise<SessionStore>): void {

@@ -41,7 +41,7 @@ async function ask(path: string, headers: Record<string, string>, dpopKey?: unkn
     createForwardAuth({
       routes: createRoutes(configured),
       originPolicy: createOriginPolicy('https://app.example.com', 'fetch-metadata'),
-      tokenResolver: { resolve: async () => caller, clearSessionCookie: () => undefined },
+      tokenResolver: { resolve: async () => caller, clearSessionCookie: async () => undefined },
       identities: () => undefined,
       isFromTrustedProxy: () => true,
       loginUrl: '/auth/login',

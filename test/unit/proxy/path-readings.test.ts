@@ -27,7 +27,7 @@ function isRefusedBySlowReading(path: string, text: string): boolean {
       .replaceAll('\\', '/');
   const isAscii = /^[ -~]*$/.test(text);
   const folded = isAscii ? [] : [fold(text), fold(simplify(text))];
-  if (folded.some((read) => /\/\.{1,2}(?:[/;]|$)/.test(read))) return true;
+  if (folded.some((read) => /\/\.{1,2}(?:[/;?#]|$)/.test(read))) return true;
   const simple = [text, ...folded].map(simplify);
   const readings = [path, ...simple, ...simple.map((read) => read.replace(/[?#].*/, ''))];
   return readings.flatMap((read) => [read, foldPath(read)]).some((read) => routeOf(read) !== routeOf(path));

@@ -30,6 +30,9 @@ export type RedisGeneration = {
   close(): void;
 };
 
+/** A generation with more digits is none: it would not be an exact number. */
+const MAX_DIGITS = 16;
+
 /*
  * A generation is the time at which it began, so that no two are equal, even if Redis has lost the newest one. It is stored
  * even if Redis refuses the message. Every script has KEYS generation · ARGV generation, channel, and gives the stored one.
@@ -37,6 +40,7 @@ export type RedisGeneration = {
  */
 const store = `
   local stored = string.match(redis.call('GET', KEYS[1]) or '', '^%d+$')
+  if stored and #stored > ${MAX_DIGITS} then stored = nil end
   local function store(generation)
     redis.call('SET', KEYS[1], generation)
     if generation ~= '0' then redis.pcall('PUBLISH', ARGV[2], 'generation ' .. generation) end
@@ -171,5 +175,6 @@ export function createRedisGeneration(deps: {
 
 /** SECURITY: any other text, which compares as neither older nor newer, would bring ended sessions back. */
 function parseGeneration(text: string | null | undefined): number | undefined {
-  return /^\d{1,16}$/.test(text ?? '') ? Number(text) : undefined;
+  const digits = text ?? '';
+  return /^\d+$/.test(digits) && digits.length <= MAX_DIGITS ? Number(digits) : undefined;
 }

@@ -5,7 +5,7 @@ import { type TestGateway, openTestGateway } from '../../../../testkit/gateway/t
 import type { UserAgent } from '../../../../testkit/user-agent/user-agent.ts';
 
 /** How long to poll for an outcome, in milliseconds. */
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 
 let redis: RedisServer;
 let testGateway: TestGateway;

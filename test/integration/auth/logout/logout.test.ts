@@ -337,7 +337,7 @@ describe('a logout during a failure of the provider', () => {
       await vi.waitFor(
         () => expect(testGateway.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
         {
-          timeout: 10_000,
+          timeout: 20_000,
         },
       );
       expect(new Set(revocations().map(({ form }) => form?.['token']))).toEqual(new Set(refreshTokens()));
@@ -377,7 +377,7 @@ describe('a logout during a failure of the provider', () => {
     await vi.waitFor(
       () => expect(testGateway.provider.families).toMatchObject([{ endedBecause: 'revoked' }]),
       {
-        timeout: 10_000,
+        timeout: 20_000,
       },
     );
     await vi.waitFor(async () => expect(await redis.command('EXISTS', 'coatcheck:revocations')).toBe(0), {

@@ -233,7 +233,7 @@ describe('the provider keys of a vendor API', () => {
     await postLogin(agent);
     const [{ token } = { token: '' }] = fixture.vendor.tokenLedger();
     expect((await agent.fetch('/auth/logout', { method: 'POST' })).status).toBe(200);
-    await vi.waitFor(() => expect(ended).toEqual([{ refreshToken: token }]), { timeout: 10_000 });
+    await vi.waitFor(() => expect(ended).toEqual([{ refreshToken: token }]), { timeout: 20_000 });
   });
 });
 

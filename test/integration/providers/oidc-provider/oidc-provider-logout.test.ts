@@ -5,7 +5,7 @@ import { openProviderFixture } from '../../../../testkit/providers/provider-fixt
 import { createUserAgent } from '../../../../testkit/user-agent/user-agent.ts';
 
 /** How long to poll for an outcome, in milliseconds. */
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 
 it('a logout at oidc-provider ends the session of that browser only (rp-backchannel-rpinitlogout; standards: D17)', async () => {
   const configuration: Configuration = {

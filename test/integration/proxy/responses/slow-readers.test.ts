@@ -78,7 +78,7 @@ it('an idle stream that the client has read stays open', async () => {
   response.write(Buffer.alloc(LARGE, 'x'));
   await sleep(STALL_MS / 2);
   client.socket.resume();
-  await expect.poll(() => response.writableLength, { timeout: 10_000 }).toBe(0);
+  await expect.poll(() => response.writableLength, { timeout: 20_000 }).toBe(0);
   await sleep(3 * STALL_MS);
   response.write('still here');
   await client.readUntil('still here');

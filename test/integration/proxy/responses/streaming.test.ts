@@ -39,7 +39,7 @@ describe('backpressure', () => {
     expect(large.writtenBytes()).toBeLessThan(TOO_MUCH_TO_BUFFER);
     connection.socket.removeAllListeners('data').on('data', () => undefined);
     connection.socket.resume();
-    await expect.poll(() => connection.socket.bytesRead, { timeout: 10_000 }).toBeGreaterThan(BODY);
+    await expect.poll(() => connection.socket.bytesRead, { timeout: 20_000 }).toBeGreaterThan(BODY);
     connection.close();
   });
 
@@ -185,7 +185,7 @@ describe('an upstream that closes the connection early', () => {
       const response = await fixture.send('POST /dead/one HTTP/1.1', [`Content-Length: ${length}`], body);
       expect([response.status, codeOf(response)]).toEqual([502, 'upstream_unreachable']);
     }
-    await expect.poll(openTimers, { timeout: 10_000 }).toBeLessThan(before + uploads / 2);
+    await expect.poll(openTimers, { timeout: 20_000 }).toBeLessThan(before + uploads / 2);
   });
 });
 

@@ -148,7 +148,7 @@ describe('the connections to an upstream', () => {
     };
     expect(await ask()).toBe('first');
     home = '127.0.0.2';
-    await expect.poll(ask, { timeout: 10_000 }).toBe('second');
+    await expect.poll(ask, { timeout: 20_000 }).toBe('second');
     await upstreams.close();
     first.close();
     second.close();

@@ -4,7 +4,7 @@ import type { ConnectionHandler } from '../../../../testkit/network/raw-upstream
 import { SWITCHING, UPGRADE } from './handshake.ts';
 import { type Fixture, openFixture } from '../fixture.ts';
 
-const PATIENCE = { timeout: 10_000, interval: 20 };
+const PATIENCE = { timeout: 20_000, interval: 20 };
 /** Longer than a test may take: nothing here ends by a timeout. */
 const timeout = { headers: '5m' };
 

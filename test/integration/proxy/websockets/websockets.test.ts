@@ -418,12 +418,12 @@ describe('an open WebSocket', () => {
           before = written;
           return still;
         },
-        { interval: 150, timeout: 10_000 },
+        { interval: 150, timeout: 20_000 },
       )
       .toBe(true);
     expect(written).toBeLessThan(100 * 1024 * 1024);
     connection.socket.on('data', () => undefined).resume();
-    await expect.poll(() => connection.socket.bytesRead, { timeout: 10_000 }).toBeGreaterThan(total);
+    await expect.poll(() => connection.socket.bytesRead, { timeout: 20_000 }).toBeGreaterThan(total);
     connection.close();
   });
 

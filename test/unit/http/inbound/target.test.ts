@@ -98,6 +98,11 @@ describe('a request target', () => {
     '/api/..%3b/admin',
     '/api/%2e%2e%3b/admin',
     '/api/%2e%2e;/admin',
+    '/api/..%23',
+    '/api/..%3fx',
+    '/api/..%2523x',
+    '/api/.%23x',
+    '/api/..;%23x',
     '/../x?y',
   ])('the target %o is rejected: a server could read a dot segment in it (F13)', (url) => {
     expect(read(url)).toBe('bad_request');
