@@ -254,7 +254,9 @@ describe('a reload on SIGHUP', () => {
     expect(said).toContain('the workers could not reload: ');
     expect(said).not.toContain('"configuration reloaded"');
     expect((await agent.fetch('/api/one')).status).toBe(200);
-    expect(await metric(program, 'coatcheck_config_reloads_total{result="failure"}')).toBe(workers);
+    await expect
+      .poll(() => metric(program, 'coatcheck_config_reloads_total{result="failure"}'), PATIENCE)
+      .toBe(workers);
   });
 
   it('gives a worker that starts later the last valid configuration, but for the keys that need a restart', async () => {
