@@ -6,6 +6,7 @@ import type { ResponseWriter } from '../response/writer.ts';
 import { createCallStates } from './call-state.ts';
 import type { ConnectionSlots } from './connection-slots.ts';
 import { explainBrokenResponse } from './errors.ts';
+import { createInformationalLimit } from './informational-limit.ts';
 import { readResponseHead, type ResponseHead } from './response-head.ts';
 
 /** One call to an upstream, as undici's `dispatch` takes it. */
@@ -61,6 +62,7 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
   const { dispatcher, call, response, writer, inspect, onConnected, slots, writeBatch } = options;
   return new Promise((resolve, reject) => {
     const states = createCallStates();
+    const checkInformational = createInformationalLimit(call.headersTimeout);
     let controller: Dispatcher.DispatchController | undefined;
     let hasSlot = false;
     let heldEnd: HeldEnd | undefined;
@@ -128,7 +130,7 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
         // SECURITY: whatever an upstream sends, a throw in here must end the response: undici leaves it open.
         try {
           // Informational: another head follows. A status below 100 is invalid, and is rejected below.
-          if (status >= 100 && status < 200) return;
+          if (status >= 100 && status < 200) return checkInformational();
           const head = readResponseHead(status, headers);
           const verdict = inspect(head);
           if (verdict === undefined) return pass(head);

@@ -159,6 +159,47 @@ it.each([
   expect(response.body.toString()).toContain(text);
 });
 
+describe('informational responses (standards: F21)', () => {
+  const hint = 'HTTP/1.1 103 Early Hints\r\n\r\n';
+
+  it.each([
+    [100, 200],
+    [101, 502],
+  ])('%i of them and a valid response become %i', async (count, status) => {
+    respondWith(`${hint.repeat(count)}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok`);
+    expect((await fixture.send('GET /raw/one HTTP/1.1')).status).toBe(status);
+  });
+
+  it('without an end become 502 upstream_invalid_response, and their connection closes', async () => {
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    fixture.raw.attend = async (socket, head) => {
+      socket.once('close', resolve);
+      await head;
+      const send = () => {
+        if (!socket.destroyed) socket.write(hint.repeat(100), () => setImmediate(send));
+      };
+      send();
+    };
+    const response = await fixture.send('GET /raw/one HTTP/1.1');
+    expect([response.status, codeOf(response)]).toEqual([502, 'upstream_invalid_response']);
+    await closed;
+  });
+
+  it('do not prolong timeout.headers: a call that gets nothing else becomes 504 upstream_timeout', async () => {
+    const timers: NodeJS.Timeout[] = [];
+    fixture.raw.attend = async (socket, head) => {
+      await head;
+      timers.push(setInterval(() => socket.write(hint), 50));
+    };
+    try {
+      const response = await fixture.send('GET /single/one HTTP/1.1');
+      expect([response.status, codeOf(response)]).toEqual([504, 'upstream_timeout']);
+    } finally {
+      for (const timer of timers) clearInterval(timer);
+    }
+  });
+});
+
 it('a 204 with a length of 0 reaches the browser without a length', async () => {
   fixture.raw.attend = async (socket, head) => {
     await head;
