@@ -35,18 +35,18 @@ const KEPT_MS = 600_000;
  * (docs/decisions/0022-dpop-by-session-keys.md).
  */
 export function createDpopProofs(clock: () => number): DpopProofs {
-  const signers = createBoundedMap<DpopKey, Signer>({
+  const signers = createBoundedMap<DpopKey['id'], Signer>({
     maxEntries: MAX_KEYS,
     isExpired: ({ usedAtMs }) => usedAtMs <= clock() - KEPT_MS,
   });
 
   const signerOf = (key: DpopKey, usedAtMs: number): Signer => {
-    const known = signers.get(key);
+    const known = signers.get(key.id);
     if (known !== undefined) return known;
     const { privateKey, publicJwk } = importDpopKey(key);
     const header = encode({ alg: 'ES256', typ: 'dpop+jwt', jwk: publicJwk });
     const signer: Signer = { privateKey, header, accessToken: '', tokenHash: '', usedAtMs };
-    signers.set(key, signer);
+    signers.set(key.id, signer);
     return signer;
   };
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { BlindIndex } from '../crypto/blind-index.ts';
 import { UnknownKeyError, type Envelopes } from '../crypto/envelope.ts';
-import type { DpopKey } from '../dpop/key.ts';
+import { readDpopKey, type DpopKey } from '../dpop/key.ts';
 import type { RedisConnection } from '../redis/connection.ts';
 import type { AccessToken } from '../tokens/token-set.ts';
 
@@ -20,7 +20,7 @@ const tokenSchema = z.object({
   value: z.string(),
   obtainedAtMs: z.number(),
   expiresAtMs: z.number().optional(),
-  dpopKey: z.string().optional(),
+  dpopKey: z.string().transform(readDpopKey).optional(),
 });
 
 /** Tokens in Redis: a blind name, and an envelope that is bound to it. */

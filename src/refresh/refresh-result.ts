@@ -58,6 +58,13 @@ export function unusableToken(): RefreshResult {
   return unavailableFor(new GatewayError('provider_invalid_response', { detail }));
 }
 
+/** The provider issues no refresh token, also after a step-up, so that no route gets a token of its own. */
+export function withoutRefreshToken(): RefreshResult {
+  const detail =
+    'The identity provider issues no refresh token, which this route needs for a token of its own.';
+  return unavailableFor(new GatewayError('provider_invalid_response', { detail }));
+}
+
 /** The error of a request whose audience the provider does not grant. */
 export function notGranted({ scopes, resources }: Audience, cause?: unknown): GatewayError {
   const detail = 'This request requires another sign-in: the provider does not grant it without one.';

@@ -5,6 +5,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { Lease, Locks } from '../redis/lock/locks.ts';
 import type { Sessions } from '../sessions/service.ts';
 import type { SessionRecord, SessionView } from '../sessions/session.ts';
+import { hasAskedFor } from '../sessions/step-up-requirement.ts';
 import type { Audience } from '../tokens/audience.ts';
 import type { Freshness } from '../tokens/freshness.ts';
 import { accessTokenOf } from './credential.ts';
@@ -16,6 +17,7 @@ import {
   refreshed,
   throttledBy,
   unavailableFor,
+  withoutRefreshToken,
   type RefreshResult,
 } from './refresh-result.ts';
 import type { RefreshSuppression } from './refresh-suppression.ts';
@@ -85,6 +87,8 @@ export function createRefreshUnderLock(deps: {
     if (await endIfOfOtherIssuer(record)) return { result: expired(undefined) };
     const { refreshToken } = record.data.tokens;
     if (refreshToken === undefined && audience.id !== '') {
+      // Another step-up would bring none either, and the browser would go to the provider and back for ever.
+      if (hasAskedFor(audience, record.data.steppedUp)) return { result: withoutRefreshToken() };
       // The token of the sign-in may be valid still.
       suppression.notGranted(record.key, audience);
       return { result: unavailableFor(notGranted(audience)) };

@@ -41,6 +41,15 @@ export function widened(audience: Audience, { audienceScopes }: Partial<SteppedU
   return further === undefined ? audience : { ...audience, scopes: union(audience.scopes, further) };
 }
 
+/** True if the step-ups of a session have asked for everything that an audience needs. */
+export function hasAskedFor({ scopes, resources }: Audience, steppedUp: SteppedUp | undefined): boolean {
+  return (
+    steppedUp !== undefined &&
+    scopes.every((scope) => steppedUp.scopes.includes(scope)) &&
+    resources.every((resource) => steppedUp.resources.includes(resource))
+  );
+}
+
 function mergeScopes(
   a: StepUpRequirement['audienceScopes'] = {},
   b: StepUpRequirement['audienceScopes'] = {},

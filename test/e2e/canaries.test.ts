@@ -8,6 +8,7 @@ import { requireProof } from '../../testkit/dpop/protected-upstream.ts';
 import { createProofVerifier, thumbprintInToken } from '../../testkit/dpop/proof-verifier.ts';
 import { createCertificateAuthority } from '../../testkit/network/certificate-authority.ts';
 import { type Program, runProgram } from '../../testkit/processes/program.ts';
+import { dpopKeysIn } from '../../testkit/secrets/dpop-keys.ts';
 import { partsOfPrivateKey } from '../../testkit/secrets/private-keys.ts';
 import { type Behaviour, requireToken, status } from '../../testkit/upstream/behaviours.ts';
 import { hangUp } from '../../testkit/upstream/streams.ts';
@@ -197,14 +198,6 @@ async function ticketsOf({ cookies, origin }: UserAgent): Promise<string[]> {
   return [...values, ...ids];
 }
 
-/** The keys of the sessions, from their pending sign-ins in Redis. */
-async function dpopKeysOf(texts: readonly string[]): Promise<string[]> {
-  const sealed = texts.flatMap((text) => text.match(/Fe26\.2\*[\w*~-]+/g) ?? []);
-  const seals = createSealedCookies(createKeyRing([SESSION_SECRET]), 'login-cookie');
-  const opened = await Promise.all(sealed.map((value) => seals.unseal(value)));
-  return opened.flatMap((content) => (typeof content?.['dpopKey'] === 'string' ? [content['dpopKey']] : []));
-}
-
 /** The secrets that a text contains. */
 const shownIn = (text: string, secrets: readonly string[]) =>
   secrets.filter((secret) => text.includes(secret));
@@ -217,7 +210,7 @@ describe.each([
   afterAll(() => fixture.close());
 
   it('has a key for each session with DPoP, which appears nowhere, as no other private key does', async () => {
-    const keys = await dpopKeysOf(dumps);
+    const keys = await dpopKeysIn(dumps);
     expect(keys).toHaveLength(mode.dpop ? 1 : 0);
     const output = [program.stdout(), program.stderr(), printed];
     const everything = [...output, metrics, admin, ...dumps, agent.received()].join('\n');

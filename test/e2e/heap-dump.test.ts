@@ -1,7 +1,11 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { createProofVerifier } from '../../testkit/dpop/proof-verifier.ts';
+import { echo } from '../../testkit/upstream/behaviours.ts';
+import { beginLogin } from '../../testkit/gateway/login-steps.ts';
 import type { Program } from '../../testkit/processes/program.ts';
+import { dpopKeysIn } from '../../testkit/secrets/dpop-keys.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
 let fixture: Fixture;
@@ -11,6 +15,10 @@ beforeEach(async () => {
 });
 
 afterEach(() => fixture.close());
+
+const dumpOnSignal = () => ({
+  NODE_OPTIONS: `--heapsnapshot-signal=SIGUSR2 --diagnostic-dir=${fixture.folder}`,
+});
 
 /** All live objects in the heap of a process, as V8 dumps them, with the first kilobyte of long texts. */
 async function heapOf(program: Program): Promise<string> {
@@ -27,8 +35,7 @@ async function heapOf(program: Program): Promise<string> {
 }
 
 it('a heap dump contains the access token of a session but neither its refresh token nor its ID token', async () => {
-  const NODE_OPTIONS = `--heapsnapshot-signal=SIGUSR2 --diagnostic-dir=${fixture.folder}`;
-  const program = await fixture.start({ env: { NODE_OPTIONS } });
+  const program = await fixture.start({ env: dumpOnSignal() });
   const ada = await fixture.signedIn(program);
   expect((await ada.fetch('/api/one')).status).toBe(200);
   expect((await ada.fetch('/auth/session')).status).toBe(200);
@@ -40,4 +47,24 @@ it('a heap dump contains the access token of a session but neither its refresh t
   expect(inHeap('access_token')).toContain(true);
   expect(inHeap('refresh_token')).not.toContain(true);
   expect(inHeap('id_token')).not.toContain(true);
+});
+
+it('a heap dump contains the access token of a session with DPoP but not its private key (standards: H4)', async () => {
+  const { provider, upstream, redis } = fixture;
+  provider.proofs = createProofVerifier();
+  upstream.respond(echo);
+  const program = await fixture.start({ env: dumpOnSignal(), config: { provider: { dpop: true } } });
+  const ada = fixture.browser(program);
+  const { authorizationUrl } = await beginLogin(ada);
+  const keys = await dpopKeysIn([await redis.dump()]);
+  expect(keys).toHaveLength(1);
+  await ada.navigate(authorizationUrl.href);
+  expect((await ada.fetch('/api/one')).status).toBe(200);
+  const socket = await ada.websocket('/socket/live');
+
+  const heap = await heapOf(program);
+  const tokens = provider.secrets(['access_token']).map((token) => token.slice(0, 1_000));
+  expect(tokens.map((token) => heap.includes(token))).toContain(true);
+  expect(keys.filter((key) => heap.includes(key))).toEqual([]);
+  socket.close();
 });

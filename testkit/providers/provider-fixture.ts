@@ -14,6 +14,8 @@ export type ProviderFixture = {
   /** Advances the clock of all of them, in milliseconds. */
   advance(ms: number): void;
   signIn(): Promise<void>;
+  /** Starts another gateway behind the same base URL, and opens a browser on it with the cookies of `agent`. */
+  replica(): Promise<UserAgent>;
   /** How often each refresh token was spent, in order of issue. */
   spent(): number[];
   refreshes(): number;
@@ -43,19 +45,26 @@ export async function openProviderFixture(
   const [fake, upstream] = await Promise.all([kind.open(clock), startUpstream()]);
   upstream.respond(requireToken(fake.isAccessTokenActive));
   const session = { idleTimeout: '90d', absoluteTimeout: '90d' };
-  const gateway = await startGateway({
-    provider: fake,
-    upstream,
-    config: {
-      session,
-      ...config,
-      ...(routes && { routes: routes.map((route) => ({ upstream: upstream.url, ...route })) }),
-    },
-    clock,
-    ...(baseUrl !== undefined && { baseUrl }),
-  });
-  const connect = { host: '127.0.0.1', port: gateway.port };
-  const agent = createUserAgent(gateway.url, { clock, ca, connect });
+  // A provider that registers a client again forgets its tokens.
+  let section: Record<string, unknown> | undefined;
+  const launch = (url: string | undefined) =>
+    startGateway({
+      provider: { register: (registeredUrl) => (section ??= fake.register(registeredUrl)) },
+      upstream,
+      config: {
+        session,
+        ...config,
+        ...(routes && { routes: routes.map((route) => ({ upstream: upstream.url, ...route })) }),
+      },
+      clock,
+      ...(url !== undefined && { baseUrl: url }),
+    });
+  const browser = ({ port, url }: RunningGateway, like?: UserAgent) =>
+    createUserAgent(url, { clock, ca, connect: { host: '127.0.0.1', port }, like });
+  const gateway = await launch(baseUrl);
+  const agent = browser(gateway);
+  const gateways = [gateway];
+  const agents = [agent];
 
   return {
     fake,
@@ -65,14 +74,21 @@ export async function openProviderFixture(
     advance: (ms) => {
       aheadMs += ms;
     },
+    replica: async () => {
+      const other = await launch(gateway.url);
+      gateways.push(other);
+      const elsewhere = browser(other, agent);
+      agents.push(elsewhere);
+      return elsewhere;
+    },
     signIn: async () => {
       await (kind.signIn ?? ((browser) => browser.signIn()))(agent, fake);
     },
     spent: () => fake.tokenLedger().map(({ spent }) => spent),
     refreshes: () => fake.tokenCalls({ grant: 'refresh_token' }),
     close: async () => {
-      agent.close();
-      await gateway.close();
+      for (const each of agents) each.close();
+      await Promise.all(gateways.map((running) => running.close()));
       await Promise.all([fake.close(), upstream.close()]);
     },
   };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { hashIdentifier, randomIdentifier } from '../../crypto/identifier.ts';
 import type { SealedCookies } from '../../crypto/sealed-cookie.ts';
+import { readDpopKey } from '../../dpop/key.ts';
 import type { LoginAttempt } from '../../provider/provider.ts';
 import { clearCookie, cookieName, writeCookie, type CookieAttributes } from '../../sessions/cookie.ts';
 import { stepUpRequirement } from '../../sessions/step-up-requirement.ts';
@@ -55,7 +56,7 @@ const pendingLogin = z.object({
   state: z.string(),
   nonce: z.string(),
   codeVerifier: z.string(),
-  dpopKey: z.string().optional(),
+  dpopKey: z.string().transform(readDpopKey).optional(),
   maxAge: z.number().optional(),
   stepUp: stepUpRequirement.optional(),
   returnTo: z.string().optional(),

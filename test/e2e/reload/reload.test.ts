@@ -126,7 +126,9 @@ describe('ten reloads under load', () => {
       expect(upstream.requests.at(-1)?.header('x-reload')).toBe('9');
       expect(provider.families).toMatchObject(agents.map(() => ({ alive: true, reuses: 0 })));
       for (const { refreshTokens } of provider.families) expect(refreshTokens.length).toBeGreaterThan(2);
-      expect(await metric(program, 'coatcheck_config_reloads_total{result="success"}')).toBe(10 * workers);
+      await expect
+        .poll(() => metric(program, 'coatcheck_config_reloads_total{result="success"}'), PATIENCE)
+        .toBe(10 * workers);
       expect(program.stdout()).not.toContain('canary-');
     },
     120_000,
@@ -252,7 +254,9 @@ describe('a reload on SIGHUP', () => {
     expect(said).toContain('the workers could not reload: ');
     expect(said).not.toContain('"configuration reloaded"');
     expect((await agent.fetch('/api/one')).status).toBe(200);
-    expect(await metric(program, 'coatcheck_config_reloads_total{result="failure"}')).toBe(workers);
+    await expect
+      .poll(() => metric(program, 'coatcheck_config_reloads_total{result="failure"}'), PATIENCE)
+      .toBe(workers);
   });
 
   it('gives a worker that starts later the last valid configuration, but for the keys that need a restart', async () => {

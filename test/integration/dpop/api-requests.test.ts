@@ -155,6 +155,24 @@ describe('an upstream that requires nonces', () => {
     expect(provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
   });
 
+  it('gets the replay with a refreshed token once more with the nonce that it asks for only then (standards: G8, H3)', async () => {
+    const { agent, upstream, provider, atUpstream, protect } = await openDpopFixture();
+    await agent.signIn('/');
+    const refuseWithoutNonce: typeof refuseToken = (...request) => {
+      atUpstream.nonce = 'nonce-1';
+      return refuseToken(...request);
+    };
+    protect(inSequence(refuseWithoutNonce, echo));
+    expect((await agent.fetch('/api/a', { method: 'POST', body: 'content' })).status).toBe(200);
+    expect(upstream.requests.map(({ status: code, body }) => [code, body.toString()])).toEqual([
+      [401, 'content'],
+      [401, 'content'],
+      [200, 'content'],
+    ]);
+    expect(atUpstream.nonceRefusals).toBe(1);
+    expect(provider.tokenCalls({ grant: 'refresh_token' })).toBe(1);
+  });
+
   it('never gets the nonce of another session in a repetition (standards: G25)', async () => {
     const { agent, browser, upstream, provider } = await openDpopFixture();
     const other = browser();

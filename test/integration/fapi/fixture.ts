@@ -43,7 +43,10 @@ export const tlsSection = ({ cert, key }: Identity) => ({
   key,
 });
 
-/** Opens a gateway with oidc-provider. The route `/bound` leads to an API that requires certificate-bound tokens. */
+/**
+ * Opens a gateway with oidc-provider. The route `/bound` leads to an API that requires certificate-bound tokens; `/api/narrow`
+ * and `/bound/narrow` have tokens of their own, with `routeScopes`.
+ */
 export async function openFapi(given: {
   client?: Partial<ClientMetadata>;
   /** Keys of the `provider` section. */
@@ -54,12 +57,13 @@ export async function openFapi(given: {
   options?: Omit<RealProviderOptions, 'client' | 'section' | 'clock'>;
   /** The certificate that the gateway shows to the API of `/bound`. */
   toApi?: Identity;
+  routeScopes?: readonly string[];
 }) {
   const paths: string[] = [];
   const accepted: Record<string, unknown>[] = [];
   let opened: RealProvider | undefined;
   const api = await startBoundApi(() => opened);
-  const { client, provider = {}, config, options = {}, toApi } = given;
+  const { client, provider = {}, config, options = {}, toApi, routeScopes: scopes } = given;
   const tls = toApi === undefined ? { ca: authority.certificate } : tlsSection(toApi);
   const fixture = await openProviderFixture(
     {
@@ -80,7 +84,16 @@ export async function openFapi(given: {
     },
     {
       ...(config && { config }),
-      routes: [{ path: '/api' }, { path: '/bound', upstream: api.url, tls, websocket: true }],
+      routes: [
+        { path: '/api' },
+        { path: '/bound', upstream: api.url, tls, websocket: true },
+        ...(scopes === undefined
+          ? []
+          : [
+              { path: '/api/narrow', scopes },
+              { path: '/bound/narrow', upstream: api.url, tls, scopes },
+            ]),
+      ],
       ca: authority.certificate,
       ...(given.baseUrl !== undefined && { baseUrl: given.baseUrl }),
     },
@@ -99,6 +112,7 @@ export async function openFapi(given: {
 async function startBoundApi(provider: () => RealProvider | undefined) {
   const { cert, key } = authority.issue('127.0.0.1');
   const upgrades = createUpgrades();
+  const tokens: string[] = [];
   const isBound = async ({ headers, socket }: IncomingMessage) => {
     const [, token = ''] = /^Bearer (.+)$/.exec(headers.authorization ?? '') ?? [];
     if (provider()?.isAccessTokenActive(token) !== true) return false;
@@ -107,7 +121,12 @@ async function startBoundApi(provider: () => RealProvider | undefined) {
     return thumbprint !== undefined && found?.['x5t#S256'] === thumbprint;
   };
   const respond = async (request: IncomingMessage, response: ServerResponse) => {
-    response.writeHead((await isBound(request)) ? 200 : 401).end();
+    if (!(await isBound(request))) return void response.writeHead(401).end();
+    tokens.push(request.headers.authorization ?? '');
+    const { challenge } = api;
+    api.challenge = undefined;
+    const headers = challenge === undefined ? {} : { 'www-authenticate': challenge };
+    response.writeHead(challenge === undefined ? 200 : 401, headers).end();
   };
   const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (await isBound(request)) upgrades.handle(request, socket, head);
@@ -119,5 +138,13 @@ async function startBoundApi(provider: () => RealProvider | undefined) {
   );
   server.on('upgrade', (...request) => void upgrade(...request));
   const { port, stop } = await listenOnLoopback(server);
-  return { url: `https://127.0.0.1:${port}`, close: stop };
+  const api = {
+    url: `https://127.0.0.1:${port}`,
+    /** The accepted `Authorization` fields, in order. */
+    tokens,
+    /** The challenge of the next response to a bound token. */
+    challenge: undefined as string | undefined,
+    close: stop,
+  };
+  return api;
 }

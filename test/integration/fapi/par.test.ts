@@ -34,7 +34,7 @@ async function open(provider: Record<string, unknown> = {}, options: RealProvide
   onTestFinished(() => fixture.close());
   const { instance } = opened ?? {};
   instance?.on('authorization.accepted', ({ oidc }) => accepted.push({ ...oidc.params }));
-  return { ...fixture, accepted, paths };
+  return { ...fixture, accepted, paths, issuer: opened?.issuer };
 }
 
 /** Answers each pushed request so. */
@@ -110,10 +110,57 @@ describe('pushed authorization requests (standards: H1)', () => {
       {},
       { login: { parameters: { ui_locales: 'any' } } },
     );
-    await agent.navigate('/auth/login?ui_locales=de&login_hint=alice');
+    const { authorizationUrl } = await beginLogin(agent, '?ui_locales=de&login_hint=alice');
+    expect([...authorizationUrl.searchParams.keys()].sort()).toEqual(['client_id', 'request_uri']);
+    await agent.navigate(authorizationUrl.href);
     expect(accepted).toEqual([
       expect.objectContaining({ display: 'page', ui_locales: 'de', login_hint: 'alice' }),
     ]);
+  });
+});
+
+describe('a request_uri of another origin', () => {
+  const OTHER = 'https://attacker.example.test/request.jwt';
+
+  it('from a page is not sent to the provider', async () => {
+    const { agent, accepted } = await open();
+    const parameters = new URLSearchParams({ request_uri: OTHER, Request_Uri: OTHER, request: 'e30.e30.' });
+    const { authorizationUrl } = await beginLogin(agent, `?${parameters}`);
+    expect(authorizationUrl.searchParams.getAll('request_uri')).toEqual([
+      expect.stringMatching(/^urn:ietf:params:oauth:request_uri:/),
+    ]);
+    expect(authorizationUrl.href).not.toContain('attacker');
+    await agent.signIn();
+    expect(accepted).toHaveLength(1);
+  });
+
+  it('from the provider stays a parameter of its own authorization endpoint, which alone the browser is sent to', async () => {
+    const intercept = responding(
+      201,
+      JSON.stringify({ request_uri: `${OTHER}?a=1&client_id=other#b`, expires_in: 60 }),
+    );
+    const { agent, issuer } = await open({}, { intercept });
+    const { authorizationUrl } = await beginLogin(agent);
+    expect(`${authorizationUrl.origin}${authorizationUrl.pathname}`).toBe(`${issuer}/auth`);
+    expect(Object.fromEntries(authorizationUrl.searchParams)).toEqual({
+      client_id: 'web',
+      request_uri: `${OTHER}?a=1&client_id=other#b`,
+    });
+    expect(authorizationUrl.searchParams.size).toBe(2);
+    expect(authorizationUrl.hash).toBe('');
+  });
+
+  it.each([
+    '{"expires_in":60}',
+    '{"request_uri":"","expires_in":60}',
+    '{"request_uri":[1],"expires_in":60}',
+    '[]',
+    'nonsense',
+  ])('or none at all, as in %s, makes the sign-in fail', async (body) => {
+    const { agent } = await open({}, { intercept: responding(201, body) });
+    expect(await problemAt(agent)).toMatchObject({
+      code: expect.stringMatching(/^(login_failed|provider_unavailable)$/),
+    });
   });
 });
 

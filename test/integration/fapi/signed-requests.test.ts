@@ -69,12 +69,13 @@ describe('signed authorization requests (RFC 9101)', () => {
 });
 
 describe('signed authentication requests of OpenID CIBA', () => {
-  const ciba = (receive: (request: unknown) => void, approve: (id: string) => void) => ({
+  type Form = Readonly<Record<string, unknown>>;
+  const ciba = (receive: (form: Form) => void, approve: (id: string) => void) => ({
     ciba: {
       enabled: true,
       deliveryModes: ['poll'] as const,
       processLoginHint: async (_ctx: unknown, hint?: string) => hint,
-      validateRequestContext: async ({ oidc }: KoaContextWithOIDC) => receive(oidc.body?.['request']),
+      validateRequestContext: async ({ oidc }: KoaContextWithOIDC) => receive({ ...oidc.body }),
       verifyUserCode: async () => undefined,
       triggerAuthenticationDevice: async (_ctx: unknown, { jti }: { jti: string }) => approve(jti),
     },
@@ -82,9 +83,9 @@ describe('signed authentication requests of OpenID CIBA', () => {
 
   const open = (registeredKind: string) => {
     const begun: string[] = [];
-    const received: unknown[] = [];
+    const received: Form[] = [];
     const features = ciba(
-      (request) => void received.push(request),
+      (form) => void received.push(form),
       (id) => void begun.push(id),
     );
     return openFapi({
@@ -108,10 +109,13 @@ describe('signed authentication requests of OpenID CIBA', () => {
       body: JSON.stringify({ login_hint: 'alice' }),
     });
     expect(started.status).toBe(202);
-    expect(received.map((request) => decodeProtectedHeader(String(request)))).toEqual([
-      expect.objectContaining({ alg: 'PS256', kid: 'key-1' }),
-    ]);
-    expect(decodeJwt(String(received[0]))).toMatchObject({
+    const [form = {}] = received;
+    expect(received).toHaveLength(1);
+    // Nothing of the request is beside it (OpenID CIBA Core 1.0, section 7.1.1).
+    expect(Object.keys(form).toSorted()).toEqual(['client_id', 'request']);
+    const request = String(form['request']);
+    expect(decodeProtectedHeader(request)).toMatchObject({ alg: 'PS256', kid: 'key-1' });
+    expect(decodeJwt(request)).toMatchObject({
       iss: 'web',
       aud: real.issuer,
       login_hint: 'alice',

@@ -54,6 +54,20 @@ describe('routes with their own scopes or resource', () => {
     expect(refreshes()).toBe(0);
   });
 
+  it('do not require a second step-up of a session that gets no refresh token at the first', async () => {
+    setup.provider.patchTokenResponse = (json) => ({ ...json, refresh_token: undefined });
+    const agent = setup.testGateway.browser();
+    await agent.signIn();
+    const { loginUrl } = (await agent.fetch('/orders/one')).json() as { loginUrl: string };
+    await agent.navigate(loginUrl, { from: 'page' });
+    expect((await agent.fetch('/orders/one')).json()).toMatchObject({
+      status: 502,
+      code: 'provider_invalid_response',
+    });
+    expect((await agent.fetch('/billing/one')).json()).toMatchObject({ code: 'step_up_required' });
+    expect(await call('/api/one', agent)).toBe(200);
+  });
+
   it('each get their own token, which is requested once', async () => {
     for (let round = 0; round < 3; round += 1) expect(await callAll()).toEqual([200, 200, 200]);
     const [api = '', orders = '', billing = ''] = lastTokens();

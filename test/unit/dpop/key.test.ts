@@ -1,6 +1,6 @@
 import { calculateJwkThumbprint } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { createDpopKey, dpopThumbprint, importDpopKey } from '../../../src/dpop/key.ts';
+import { createDpopKey, dpopThumbprint, importDpopKey, readDpopKey } from '../../../src/dpop/key.ts';
 
 /** The private key of RFC 7515, appendix A.3, with its public coordinates. */
 const RFC_KEY = {
@@ -12,12 +12,23 @@ const RFC_KEY = {
 describe('a DPoP key', () => {
   it('is 256 bits in base64url, and another one each time', () => {
     const keys = Array.from({ length: 50 }, createDpopKey);
-    for (const key of keys) expect(Buffer.from(key, 'base64url')).toHaveLength(32);
-    expect(new Set(keys).size).toBe(50);
+    const texts = keys.map((key) => key.toJSON());
+    for (const text of texts) expect(Buffer.from(text, 'base64url')).toHaveLength(32);
+    expect(new Set(texts).size).toBe(50);
+    expect(new Set(keys.map(({ id }) => id)).size).toBe(50);
+  });
+
+  it('is the same one after JSON, and is in memory as a KeyObject only', () => {
+    const key = createDpopKey();
+    const text = JSON.stringify(key);
+    const again = readDpopKey(JSON.parse(text) as string);
+    expect(JSON.stringify(again)).toBe(text);
+    expect(again.id).toBe(key.id);
+    expect(Object.values({ ...again })).not.toContain(again.toJSON());
   });
 
   it('gives the public key that belongs to it', () => {
-    const { publicJwk, privateKey } = importDpopKey(RFC_KEY.d);
+    const { publicJwk, privateKey } = importDpopKey(readDpopKey(RFC_KEY.d));
     expect(publicJwk).toEqual({ kty: 'EC', crv: 'P-256', x: RFC_KEY.x, y: RFC_KEY.y });
     expect(privateKey.export({ format: 'jwk' })).toMatchObject(RFC_KEY);
   });
@@ -28,6 +39,6 @@ describe('a DPoP key', () => {
   });
 
   it.each(['', 'AA', 'A'.repeat(43)])('cannot be imported from %j, which is no private key', (text) => {
-    expect(() => importDpopKey(text)).toThrow('Private key is not valid');
+    expect(() => importDpopKey(readDpopKey(text))).toThrow('Private key is not valid');
   });
 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Envelopes } from '../../../crypto/envelope.ts';
+import { readDpopKey } from '../../../dpop/key.ts';
 import { createPacker, payloadOf, unpack } from './packing.ts';
 import type { SessionData } from '../../session.ts';
 import { stepUpRequirement } from '../../step-up-requirement.ts';
@@ -47,7 +48,7 @@ const session = z.object({
   /** Absent if they equal the payload of the ID token exactly. */
   claims: z.record(z.string(), z.unknown()).optional(),
   tokens: tokenSet,
-  dpopKey: z.string().optional(),
+  dpopKey: z.string().transform(readDpopKey).optional(),
   flow: z.literal('decoupled').optional(),
   createdAtMs: z.number(),
   absoluteExpiresAtMs: z.number(),

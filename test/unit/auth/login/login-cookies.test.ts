@@ -3,6 +3,7 @@ import { createLoginCookies, type PendingLogin } from '../../../../src/auth/logi
 import { createReturnTo } from '../../../../src/auth/return-to.ts';
 import { createKeyRing } from '../../../../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../../../../src/crypto/sealed-cookie.ts';
+import { createDpopKey } from '../../../../src/dpop/key.ts';
 import { createMemoryStore } from '../../../../src/sessions/store/memory-store.ts';
 import { createTestClock } from '../../clock.ts';
 
@@ -59,7 +60,7 @@ function wholeLogin(state: string, given: Partial<PendingLogin>): PendingLogin {
     returnTo: '/',
     startedAtMs: 0,
     replaces: 'k'.repeat(43),
-    dpopKey: 'd'.repeat(43),
+    dpopKey: createDpopKey(),
     ...given,
   };
 }
@@ -135,7 +136,7 @@ describe('a started login', () => {
     const beginInOutage = async (given: Partial<PendingLogin>) => {
       const browser = openBrowser();
       vi.spyOn(browser.attempts, 'putMarker').mockRejectedValue(new Error('away'));
-      const { login } = await browser.begin('s1', { dpopKey: 'd'.repeat(43), ...given });
+      const { login } = await browser.begin('s1', { dpopKey: createDpopKey(), ...given });
       return { ...browser, login };
     };
 
