@@ -67,6 +67,9 @@ it('the effective configuration has booleans and numbers where an environment va
   });
 });
 
-it.each(['auto', 'many'])('the effective configuration leaves the text %s of a number unchanged', (workers) => {
-  expect(parse(effectiveYaml(configSchema, { workers }))).toMatchObject({ workers });
-});
+it.each(['auto', 'many'])(
+  'the effective configuration leaves the text %s of a number unchanged',
+  (workers) => {
+    expect(parse(effectiveYaml(configSchema, { workers }))).toMatchObject({ workers });
+  },
+);
