@@ -3,7 +3,8 @@ import { stepUpExpired, stepUpUnmet } from '../provider/login-failure.ts';
 import { UnusedTokensError, type SignIn } from '../provider/provider.ts';
 import type { TokenRefresher } from '../refresh/token-refresher.ts';
 import { usesSameGrant } from '../sessions/same-grant.ts';
-import type { RefreshTokenOf, Sessions } from '../sessions/service.ts';
+import type { RefreshTokenOf } from '../sessions/lifecycle/start.ts';
+import type { Sessions } from '../sessions/service.ts';
 import { personOf } from '../sessions/session.ts';
 import { findUnmet, type StepUp } from './step-up/check.ts';
 

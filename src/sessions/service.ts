@@ -2,22 +2,18 @@ import type { TaskTracker } from '../concurrency/task-tracker.ts';
 import type { Audit } from '../observability/audit.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import { loginRefused, stepUpExpired } from '../provider/login-failure.ts';
-import type { SignIn } from '../provider/provider.ts';
-import { createTokenSet, type TokenSet } from '../tokens/token-set.ts';
 import type { ClaimSelection } from './store/claim-selection.ts';
 import { createSessionsBySubject, type SessionsBySubject } from './by-subject.ts';
 import { createSessionEnding, type SessionEnding } from './lifecycle/ending.ts';
 import { createSessionLookup, type SessionLookup } from './lifecycle/lookup.ts';
 import { createReplacedSessions } from './lifecycle/replaced-sessions.ts';
+import { createSessionStart, type SessionStart } from './lifecycle/start.ts';
 import { createUnannouncedEnds } from './lifecycle/unannounced-ends.ts';
 import type { ReadCache } from './read-cache.ts';
 import type { Revocations } from './revocation/revocation.ts';
 import {
-  claimedEndMs,
   isOutdated,
   sessionView,
-  sessionEndsAtMs,
   sessionRecord,
   type SessionData,
   type SessionRecord,
@@ -28,27 +24,6 @@ import type { MarkResult, Sending, SpendMark } from './store/spend-mark.ts';
 import type { ReplaceResult, SessionStore } from './store/store.ts';
 import type { Tickets } from './ticket.ts';
 import type { PendingWrites } from './pending-writes.ts';
-import type { SteppedUp } from './step-up-requirement.ts';
-
-/** The circumstances of a sign-in. */
-export type SignInOrigin = {
-  /** When the sign-in began (epoch ms); by default when its token request was sent. */
-  readonly beganAtMs?: number | undefined;
-  /** The keys of earlier sessions, which the new session ends. */
-  readonly replaces?: Iterable<string>;
-  /** Of a step-up: what the sign-in has brought, and the key of the session it began in, which must not have ended since. */
-  readonly stepUp?:
-    | {
-        readonly brought: SteppedUp;
-        readonly from: string;
-        /** The tokens of that session, if their refresh token stays in use where the sign-in brings none. */
-        readonly keeps?: RefreshTokenOf | undefined;
-      }
-    | undefined;
-};
-
-/** The refresh token of a token set, and its end. */
-export type RefreshTokenOf = Pick<TokenSet, 'refreshToken' | 'refreshExpiresAtMs'>;
 
 /** Finds, starts, changes and ends sessions. The only module that writes to the store. */
 export type Sessions = SessionLookup &
@@ -65,11 +40,7 @@ export type Sessions = SessionLookup &
     markSpend(mark: SpendMark): Promise<MarkResult>;
     /** Removes a mark, unless a write has removed it. Never throws: a mark that stays ends by itself. */
     unmarkSpend(key: string, owner: string, sending: Sending): Promise<void>;
-    /**
-     * Starts a session with a new ticket. Throws `login_failed` if a logout has ended the owner's pending sign-ins since this
-     * one began. The caller revokes the refresh token if this throws.
-     */
-    start(signIn: SignIn, origin?: SignInOrigin): Promise<{ key: string; setCookie: string }>;
+    start: SessionStart;
     /**
      * Writes new tokens, unless another writer has changed or ended the session since `old` was loaded. Revokes the refresh
      * token of an ended session.
@@ -117,7 +88,7 @@ type SessionsDeps = {
 };
 
 export function createSessions(deps: SessionsDeps): Sessions {
-  const { store, cache, tickets, revocations, pendingWrites, idleTimeout, clock, log, metrics } = deps;
+  const { store, cache, tickets, revocations, pendingWrites, clock, log, metrics } = deps;
   const ending = createSessionEnding(deps);
   const unannouncedEnds = createUnannouncedEnds({ ...deps, ending });
   const lookup = createSessionLookup({ ...deps, unannouncedEnds });
@@ -156,51 +127,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       return undefined;
     },
 
-    async start(signIn, { beganAtMs = signIn.sentAtMs, replaces = [], stepUp } = {}) {
-      const predecessors = [...replaces];
-      const now = clock();
-      const absoluteExpiresAtMs = Math.min(now + deps.absoluteTimeout, claimedEndMs(signIn.claims));
-      const { key, keyId, setCookie } = await tickets.issue(absoluteExpiresAtMs - now);
-      const data: SessionData = {
-        issuer: signIn.issuer,
-        subject: signIn.subject,
-        providerSessionId: signIn.providerSessionId,
-        signedInAtSeconds: Number.isFinite(signIn.claims['iat']) ? Number(signIn.claims['iat']) : undefined,
-        claims: signIn.claims,
-        userinfo: signIn.userinfo,
-        tokens: createTokenSet(signIn.tokenResponse, signIn.sentAtMs, stepUp?.keeps),
-        dpopKey: signIn.dpopKey,
-        flow: signIn.flow,
-        ticketKeyId: keyId,
-        steppedUp: stepUp?.brought,
-        createdAtMs: now,
-        absoluteExpiresAtMs,
-      };
-      if (sessionEndsAtMs(data) <= now)
-        throw loginRefused('the provider reports that the session has already ended ("session_expiry")');
-      await store.create(key, data, now + idleTimeout, predecessors);
-      // SECURITY: checked once the index lists the session, and before the browser has its ticket.
-      if (await bySubject.isSignInRefused(data, beganAtMs)) {
-        await store.remove(key);
-        throw loginRefused('the provider ended this session during the sign-in; sign in again');
-      }
-      const replaced = new Set<string>();
-      for (const earlierKey of predecessors) {
-        await replacedSessions.add(earlierKey);
-        if (await ending.replaceWith(data, earlierKey)) replaced.add(earlierKey);
-      }
-      // SECURITY: a sign-out, or the step-up of another tab, came first.
-      if (stepUp !== undefined && !replaced.has(stepUp.from)) {
-        await ending.remove(key);
-        throw stepUpExpired('the session that this step-up began in has ended');
-      }
-      metrics.sessionStarted();
-      // Its idle limit is new, so that no request extends it in the first minute.
-      metrics.sessionUsed(Infinity);
-      log.info({ session: key }, 'session started');
-      await bySubject.enforceLimit(data);
-      return { key, setCookie };
-    },
+    start: createSessionStart({ ...deps, ending, bySubject, replacedSessions }),
 
     async replace(old, data) {
       const record = sessionRecord({ ...old, data, version: old.version + 1 });

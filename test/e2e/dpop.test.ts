@@ -79,3 +79,30 @@ it('a process that starts later proves the key of a session that signed in befor
   const third = await fixture.start({ config, replicaOf: first });
   expect((await fixture.browser(third, { like: agent }).fetch('/api/one')).status).toBe(200);
 });
+
+it('a process that is killed before its refresh has a nonce spends no refresh token, and another one refreshes with the key (standards: H3, H4)', async () => {
+  const [agent, elsewhere] = await signInWithTokenOver();
+  const { provider } = fixture;
+  // Its lock lasts this long.
+  const refresh = { timeout: '1s', lockTtl: '4s' };
+  const victim = await fixture.start({ config: { ...config, refresh }, replicaOf: first });
+  atProvider.nonce = 'nonce-of-the-provider';
+  const hold = provider.faults.hold('token');
+  const interrupted = fixture
+    .browser(victim, { like: agent })
+    .fetch('/api/one')
+    .catch(() => undefined);
+  await hold.waiting();
+  victim.killAlone();
+  await victim.exit;
+  hold.release();
+  await interrupted;
+  await expect
+    .poll(async () => (await elsewhere.fetch('/api/two')).status, { timeout: 60_000, interval: 200 })
+    .toBe(200);
+  expect(provider.tokenLedger().map(({ spent, familyAlive }) => [spent, familyAlive])).toEqual([
+    [1, true],
+    [0, true],
+  ]);
+  expect(new Set([...atProvider.thumbprints, ...atUpstream.thumbprints]).size).toBe(1);
+});

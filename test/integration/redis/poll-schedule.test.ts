@@ -36,7 +36,7 @@ describe.each([
   let schedule: PollSchedule;
   beforeEach(async () => {
     schedule = await open();
-    await schedule.open('a', 50, 60_000);
+    await schedule.open('a', 1_000, 60_000);
   });
   /** Claims as soon as a poll is due or the schedule is over. */
   const claim = async (longestMs: number) => {
@@ -48,12 +48,12 @@ describe.each([
   };
 
   it('grants one poll at a time, and the next one after its release', async () => {
-    expect(await schedule.claim('a', 60_000)).toEqual({ kind: 'wait', intervalMs: 50 });
-    expect(await claim(60_000)).toEqual({ kind: 'taken', intervalMs: 50 });
-    await sleep(100);
+    expect(await schedule.claim('a', 60_000)).toEqual({ kind: 'wait', intervalMs: 1_000 });
+    expect(await claim(60_000)).toEqual({ kind: 'taken', intervalMs: 1_000 });
+    await sleep(1_100);
     expect(await schedule.claim('a', 60_000)).toMatchObject({ kind: 'wait' });
     await schedule.release('a', 10);
-    expect(await claim(60_000)).toEqual({ kind: 'taken', intervalMs: 60 });
+    expect(await claim(60_000)).toEqual({ kind: 'taken', intervalMs: 1_010 });
   });
 
   it('ends when a claim ends without a release, because the code may be spent', async () => {

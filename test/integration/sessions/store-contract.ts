@@ -244,13 +244,17 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
 
     it('comes at the announced expiry of its refresh token', async () => {
       const { tokens } = sampleData();
-      await store.create('one', sampleData({ tokens: { ...tokens, refreshExpiresAtMs: soon() } }), later());
+      await store.create(
+        'one',
+        sampleData({ tokens: { ...tokens, refreshExpiresAtMs: soon(3_000) } }),
+        later(),
+      );
       expect(await store.loadRecord('one')).toBeDefined();
       await isGone('one');
     });
 
     it('comes later when the idle limit is extended in time', async () => {
-      const idleExpiresAtMs = soon(1_500);
+      const idleExpiresAtMs = soon(3_000);
       await store.create('one', sampleData(), idleExpiresAtMs);
       await store.touch('one', later());
       await sleep(idleExpiresAtMs - Date.now() + 100);
@@ -259,7 +263,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
 
     it('comes later when a new refresh token expires later', async () => {
       const data = sampleData();
-      const refreshExpiresAtMs = soon(1_500);
+      const refreshExpiresAtMs = soon(3_000);
       await store.create('one', { ...data, tokens: { ...data.tokens, refreshExpiresAtMs } }, later());
       await store.replace('one', refreshed(data, 'access-2'), 1);
       await sleep(refreshExpiresAtMs - Date.now() + 100);
@@ -328,7 +332,7 @@ export function describeStoreContract(open: () => Promise<SessionStore>): void {
     });
 
     it('omits expired sessions', async () => {
-      await store.create('a4', sampleData({ subject: 'alice', providerSessionId: 's4' }), soon());
+      await store.create('a4', sampleData({ subject: 'alice', providerSessionId: 's4' }), soon(3_000));
       expect(await keysOf(person('alice'))).toEqual(['a1', 'a2', 'a3', 'a4']);
       await isGone('a4');
       expect(await keysOf(person('alice'))).toEqual(['a1', 'a2', 'a3']);

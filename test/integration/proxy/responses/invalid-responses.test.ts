@@ -11,7 +11,7 @@ beforeAll(async () => {
   fixture = await openFixture({
     rawRoutes: [
       { path: '/raw' },
-      { path: '/single', connections: { max: 1 }, timeout: { headers: '500ms' }, websocket: true },
+      { path: '/single', connections: { max: 1 }, timeout: { headers: '2s' }, websocket: true },
       { path: '/kept', connections: { max: 1 } },
       { path: '/bodiless', connections: { reuse: 'bodiless' } },
       { path: '/socket-raw', websocket: true },

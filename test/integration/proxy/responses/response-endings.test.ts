@@ -106,9 +106,9 @@ describe.concurrent('an event stream', () => {
   it('is cut when its session reaches the idle limit but not while calls keep the session alive (standards: D19, E7)', async ({
     onTestFinished,
   }) => {
-    const fixture = await openOwnFixture(onTestFinished, inMemory({ idleTimeout: '1s' }));
+    const fixture = await openOwnFixture(onTestFinished, inMemory({ idleTimeout: '3s' }));
     const stream = await openStream(onTestFinished, fixture);
-    for (const untilMs = Date.now() + LASTING_MS + 1_000; Date.now() < untilMs; await sleep(100))
+    for (const untilMs = Date.now() + LASTING_MS + 2_000; Date.now() < untilMs; await sleep(100))
       expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
     await goesOn(stream);
     await stream.connection.ended;

@@ -21,9 +21,11 @@ let fixture: Fixture;
 beforeAll(async () => {
   fixture = await openFixture({
     routes: [
-      { path: '/single', connections: { max: 1 }, timeout: { headers: '500ms' } },
+      { path: '/single', connections: { max: 1 }, timeout: { headers: '2s' } },
       { path: '/hasty', timeout: { headers: '300ms', idle: '300ms' }, maxBody: '0', replayBody: '0' },
-      { path: '/endless', timeout: { headers: '300ms', idle: '0s' } },
+      // For what must not end: a busy machine may stall for longer than the timeouts above.
+      { path: '/patient', timeout: { idle: '1s' } },
+      { path: '/endless', timeout: { idle: '0s' } },
     ],
     rawRoutes: [
       { path: '/raw' },
@@ -165,8 +167,10 @@ describe('the connections to an upstream', () => {
   it('can be closed by the upstream while idle without a failed request', async () => {
     await fixture.raw.stop();
     await fixture.raw.start();
+    const closings: Promise<unknown>[] = [];
     fixture.raw.attend = async (socket, head) => {
       await head;
+      closings.push(once(socket, 'close'));
       socket.write(OK);
       await sleep(20);
       socket.end();
@@ -174,7 +178,8 @@ describe('the connections to an upstream', () => {
     for (const method of ['GET', 'POST', 'GET', 'POST']) {
       const response = await fixture.send(`${method} /raw/one HTTP/1.1`, ['Content-Length: 0']);
       expect([response.status, response.body.toString()]).toEqual([200, 'ok']);
-      await sleep(40);
+      // Until the gateway has closed it, too.
+      await closings.at(-1);
     }
   });
 
@@ -347,9 +352,9 @@ describe('the timeouts of a route', () => {
 
   it('do not end a slow upload while bytes arrive', async () => {
     const connection = await fixture.open();
-    connection.write(fixture.head('POST /hasty/one HTTP/1.1', 'Content-Length: 1000'));
+    connection.write(fixture.head('POST /patient/one HTTP/1.1', 'Content-Length: 1000'));
     for (let sent = 0; sent < 10; sent += 1) {
-      await sleep(80);
+      await sleep(150);
       connection.write('x'.repeat(100));
     }
     expect((await connection.readResponse('POST')).status).toBe(200);
@@ -427,17 +432,17 @@ describe('the timeouts of a route', () => {
   });
 
   it('do not end a slow response while bytes arrive, or any response with `idle: 0s`', async () => {
-    fixture.upstream.respond(slowBody(['a', 'b', 'c', 'd', 'e', 'f'], 100));
-    expect((await fixture.send('GET /hasty/one HTTP/1.1')).body.toString()).toBe('abcdef');
+    fixture.upstream.respond(slowBody(['a', 'b', 'c', 'd', 'e', 'f'], 300));
+    expect((await fixture.send('GET /patient/one HTTP/1.1')).body.toString()).toBe('abcdef');
     fixture.upstream.respond(slowBody(['a', 'b'], 600));
     expect((await fixture.send('GET /endless/one HTTP/1.1')).body.toString()).toBe('ab');
   });
 
   it('do not end the keep-alive connection of a client after a completed request', async () => {
     const connection = await fixture.open();
-    connection.write(fixture.head('POST /hasty/one HTTP/1.1', 'Content-Length: 4') + 'body');
+    connection.write(fixture.head('POST /patient/one HTTP/1.1', 'Content-Length: 4') + 'body');
     expect((await connection.readResponse('POST')).status).toBe(200);
-    await sleep(500);
+    await sleep(1_500);
     fixture.upstream.respond(respondingWith({}));
     connection.write(fixture.head('GET /api/two HTTP/1.1'));
     expect((await connection.readResponse()).body.toString()).toBe('ok');

@@ -40,7 +40,7 @@ describe('an open WebSocket', () => {
 
   it('closes with 1008 when its session reaches the idle limit and not before (standards: F25)', async () => {
     fixture = await openFixture({
-      config: { session: { store: 'memory:', secrets: [SECRET], idleTimeout: '1s' } },
+      config: { session: { store: 'memory:', secrets: [SECRET], idleTimeout: '3s' } },
     });
     const socket = await openEchoing();
     const openedAtMs = Date.now();
@@ -50,7 +50,7 @@ describe('an open WebSocket', () => {
       return code;
     });
     // Requests beside it keep the session, and with it the socket, alive.
-    while (Date.now() - openedAtMs < 1_500) {
+    while (Date.now() - openedAtMs < 4_000) {
       expect((await fixture.agent.fetch('/api/one')).status).toBe(200);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
@@ -60,7 +60,7 @@ describe('an open WebSocket', () => {
 
   it('closes with 1008 when its session reaches the absolute limit (standards: F25)', async () => {
     fixture = await openFixture({
-      config: { session: { store: 'memory:', secrets: [SECRET], idleTimeout: '1s', absoluteTimeout: '1s' } },
+      config: { session: { store: 'memory:', secrets: [SECRET], idleTimeout: '3s', absoluteTimeout: '3s' } },
     });
     const socket = await openEchoing();
     expect((await socket.closed).code).toBe(1008);

@@ -20,7 +20,10 @@ beforeAll(async () => {
         requestHeaders: { set: { 'X-Set': '1' }, remove: ['X-Removed'] },
       },
     ],
-    rawRoutes: [{ path: '/raw', websocket: true, timeout: { headers: '300ms' } }],
+    rawRoutes: [
+      { path: '/raw', websocket: true },
+      { path: '/raw/hasty', websocket: true, timeout: { headers: '300ms' } },
+    ],
   });
   own = `Origin: ${fixture.gateway.url}`;
 });
@@ -331,7 +334,7 @@ describe('an upstream that does not upgrade', () => {
       if (bytes === '') socket.resetAndDestroy();
       else if (bytes !== 'wait') socket.write(`${bytes}\r\n`);
     };
-    const response = await ask('/raw/live');
+    const response = await ask(bytes === 'wait' ? '/raw/hasty/live' : '/raw/live');
     await fixture.raw.start();
     expect(response.status).toBe(status);
     expect(response.header('content-type')).toBe('application/problem+json');
