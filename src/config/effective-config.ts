@@ -28,7 +28,16 @@ function effective(schema: KeySchema, written: unknown): unknown {
   }
   const item = itemOf(schema);
   if (item !== undefined && Array.isArray(value)) return value.map((each) => effective(item, each));
-  return maskUrls(value);
+  return maskUrls(scalarOf(schema, value));
+}
+
+/** The boolean or number of a key that an environment variable supplied as text. */
+function scalarOf({ type, anyOf = [] }: KeySchema, value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  const types = [type, ...anyOf.map((each) => each.type)];
+  if (types.includes('boolean') && /^(true|false)$/.test(value)) return value === 'true';
+  const isNumber = types.includes('integer') || types.includes('number');
+  return isNumber && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
 }
 
 function kindOf(kinds: readonly KeySchema[], value: unknown): KeySchema {

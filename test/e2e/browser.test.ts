@@ -6,7 +6,7 @@ import { isTrouble } from '../../demo/log-line.ts';
 import { startChromium } from '../../testkit/browsers/chromium.ts';
 import { type TokenRecorder, recordTokens } from '../../testkit/secrets/token-recorder.ts';
 
-const patiently = { timeout: 20_000 };
+const patiently = { timeout: 60_000 };
 
 /** Anything with the shape of a JSON Web Token. */
 const jwt = /eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}/;

@@ -6,7 +6,7 @@ import { attack, REQUESTS_OF_ATTACK } from './support/attack.ts';
 import { APP, EVIL, openShop, type Shop, SIBLING, TICKET } from './support/shop.ts';
 
 /** How long requests may take to arrive, in milliseconds. */
-const patiently = { timeout: 20_000 };
+const patiently = { timeout: 60_000 };
 
 /** The kinds of other sites, for `describe.each`. */
 const otherSites = [

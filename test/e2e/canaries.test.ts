@@ -17,7 +17,7 @@ import { jwk, pem, publicJwk } from '../unit/config/keys.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
 /** How long and how often to poll, in milliseconds. */
-const patiently = { timeout: 20_000, interval: 50 };
+const patiently = { timeout: 60_000, interval: 50 };
 
 const ADMIN_TOKEN = 'canary-admin-token-of-the-complete-flow';
 

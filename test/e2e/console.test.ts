@@ -7,7 +7,7 @@ import { type Fixture, openFixture } from './support/fixture.ts';
 
 const TOKEN = 'canary-admin-token.of_the~admin-listener';
 /** How long a figure may take to appear, in milliseconds: the page reloads its data every five seconds. */
-const PATIENCE = { timeout: 20_000 };
+const PATIENCE = { timeout: 60_000 };
 
 let fixture: Fixture;
 let program: Program;

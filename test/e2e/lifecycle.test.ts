@@ -12,7 +12,7 @@ import type { UserAgent } from '../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
 /** How long to poll, in milliseconds; checking a store that never existed takes two seconds. */
-const patiently = { timeout: 20_000 };
+const patiently = { timeout: 60_000 };
 
 let fixture: Fixture;
 

@@ -89,7 +89,7 @@ export function startChildProcess(
     },
     exit,
 
-    waitForOutput: (read, timeoutMs = 60_000) =>
+    waitForOutput: (read, timeoutMs = 180_000) =>
       new Promise((resolve, reject) => {
         const finish = (settle: () => void) => {
           clearTimeout(timer);

@@ -6,7 +6,7 @@ import { type Fixture, openFixture } from '../support/fixture.ts';
 import { expectProblem, NAVIGATION } from './responses.ts';
 
 /** How long something may take to show, in milliseconds. */
-const patiently = { timeout: 20_000, interval: 100 };
+const patiently = { timeout: 60_000, interval: 100 };
 
 type Figures = { authenticated: boolean; sessionId: string; expiresIn: number; idleExpiresIn: number };
 

@@ -15,7 +15,7 @@ import {
   snippetsOf,
 } from '../support/snippets.ts';
 
-const patiently = { timeout: 20_000 };
+const patiently = { timeout: 60_000 };
 
 /** The page and a part of each snippet that a test of this file runs. */
 const snippets = {

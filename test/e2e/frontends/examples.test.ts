@@ -14,7 +14,7 @@ import { eventStream } from '../../../testkit/upstream/streams.ts';
 import { type Upstream, startUpstream } from '../../../testkit/upstream/upstream.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const patiently = { timeout: 20_000 };
+const patiently = { timeout: 60_000 };
 const json = { 'content-type': 'application/json' };
 
 /** What the API requires for `/api/transfer` (RFC 9470), until the access token shows it. */

@@ -6,7 +6,7 @@ import { APP } from '../support/shop.ts';
 import { openShopInBrowser } from '../support/shop-in-browser.ts';
 import { callsOn, runSnippet, snippetOf } from '../support/snippets.ts';
 
-const patiently = { timeout: 20_000 };
+const patiently = { timeout: 60_000 };
 
 /** What the test calls in the page. */
 type App = {

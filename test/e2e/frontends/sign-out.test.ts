@@ -5,7 +5,7 @@ import { startFirefox } from '../../../testkit/browsers/firefox.ts';
 import { APP, openShop, type Shop } from '../support/shop.ts';
 import { callHelper, shownOn, WATCHING_APP } from '../support/watching-app.ts';
 
-const patiently = { timeout: 20_000 };
+const patiently = { timeout: 60_000 };
 
 /** How long the provider's logout page takes to come. */
 const SLOW_MS = 1_500;

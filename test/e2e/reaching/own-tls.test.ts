@@ -13,7 +13,7 @@ import { createUserAgent } from '../../../testkit/user-agent/user-agent.ts';
 import { type Fixture, openFixture } from '../support/fixture.ts';
 
 const HOST = 'app.example.test';
-const PATIENCE = { timeout: 20_000 };
+const PATIENCE = { timeout: 60_000 };
 const ADMIN_TOKEN = 'canary-admin-token-of-32-characters-';
 const authority = createCertificateAuthority();
 

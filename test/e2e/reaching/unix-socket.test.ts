@@ -13,7 +13,7 @@ import { type Fixture, openFixture } from '../support/fixture.ts';
 
 const HOST = 'app.example.test';
 const BASE_URL = `https://${HOST}`;
-const PATIENCE = { timeout: 20_000 };
+const PATIENCE = { timeout: 60_000 };
 
 let fixture: Fixture;
 let path: string;

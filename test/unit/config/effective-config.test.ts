@@ -49,3 +49,27 @@ it('the effective configuration masks a secret that looks like a URL', () => {
   const provider = { type: 'oidc', clientSecret: 'https://canary.example.com' };
   expect(effectiveYaml(configSchema, { provider })).toMatch(/clientSecret: "?\*\*\*"?\n/);
 });
+
+it('the effective configuration has booleans and numbers where an environment variable supplied their text', () => {
+  const text = effectiveYaml(configSchema, {
+    workers: '2',
+    allowInsecureHttp: 'false',
+    telemetry: { sampleRatio: '0.5' },
+    routes: [{ path: '/api', stripPrefix: 'true', maxBody: '0', replayBody: '1kb' }],
+    provider: { type: 'oidc', clientId: '42', dpop: 'true' },
+  });
+  expect(parse(text)).toMatchObject({
+    workers: 2,
+    allowInsecureHttp: false,
+    telemetry: { sampleRatio: 0.5 },
+    routes: [{ path: '/api', stripPrefix: true, maxBody: 0, replayBody: '1kb' }],
+    provider: { clientId: '42', dpop: true },
+  });
+});
+
+it.each(['auto', 'many'])(
+  'the effective configuration leaves the text %s of a number unchanged',
+  (workers) => {
+    expect(parse(effectiveYaml(configSchema, { workers }))).toMatchObject({ workers });
+  },
+);
