@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { ConfigError, formatProblems } from '../config/config-error.ts';
 import { processSources, recordingSources } from '../config/sources.ts';
 import type { Logger } from '../observability/log.ts';
@@ -21,14 +22,14 @@ export function createReloading(deps: {
 }): Reloading {
   const { loaded, service, log } = deps;
   const { file } = loaded;
-  /** What was read last, by path; undefined for a file that could not be read. */
-  const contents = new Map<string, string | undefined>(Object.entries(loaded.texts));
+  /** The digest of what was read last, by path; undefined for a file that could not be read. A text may be a private key. */
+  const digests = new Map(Object.entries(loaded.texts).map(([path, text]) => [path, digestOf(text)]));
 
   const fail = (details: object) => log.error(details, 'config reload failed; keeping the current settings');
 
   return {
-    paths: () => [...contents.keys()],
-    haveFilesChanged: () => [...contents].some(([path, text]) => contentOf(path) !== text),
+    paths: () => [...digests.keys()],
+    haveFilesChanged: () => [...digests].some(([path, digest]) => digestOf(contentOf(path)) !== digest),
     reload() {
       const sources = recordingSources();
       try {
@@ -44,10 +45,14 @@ export function createReloading(deps: {
       } finally {
         // The others stay: an invalid file may not name all of them.
         const texts = sources.texts();
-        for (const path of sources.paths()) contents.set(path, texts[path]);
+        for (const path of sources.paths()) digests.set(path, digestOf(texts[path]));
       }
     },
   };
+}
+
+function digestOf(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : hash('sha256', text, 'base64url');
 }
 
 function contentOf(path: string): string | undefined {

@@ -4,6 +4,7 @@ import type { Logger } from '../observability/log.ts';
 import type { Listeners } from '../server.ts';
 import { startHeartbeat, watchStart } from './heartbeat.ts';
 import { createSnapshotBroker, isMessage, type ConfigFiles, type Message, type Peer } from './ipc.ts';
+import { closeUntakenConnections } from './untaken-connections.ts';
 import { createWorkerReloads, WorkerReloadError } from './worker-reloads.ts';
 
 /** Runs the workers. The supervisor process itself serves no requests. */
@@ -51,6 +52,7 @@ export function supervise(deps: { count: number; files: ConfigFiles; log: Logger
 
   const fork = () => {
     const worker = cluster.fork();
+    closeUntakenConnections(worker);
     const startedAtMs = performance.now();
     const startedWith = files;
     const peer = peerOf(worker);

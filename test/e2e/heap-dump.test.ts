@@ -6,6 +6,8 @@ import { echo } from '../../testkit/upstream/behaviours.ts';
 import { beginLogin } from '../../testkit/gateway/login-steps.ts';
 import type { Program } from '../../testkit/processes/program.ts';
 import { dpopKeysIn } from '../../testkit/secrets/dpop-keys.ts';
+import { partsOfPrivateKey } from '../../testkit/secrets/private-keys.ts';
+import { pem } from '../unit/config/keys.ts';
 import { type Fixture, openFixture } from './support/fixture.ts';
 
 let fixture: Fixture;
@@ -49,11 +51,12 @@ it('a heap dump contains the access token of a session but neither its refresh t
   expect(inHeap('id_token')).not.toContain(true);
 });
 
-it('a heap dump contains the access token of a session with DPoP but not its private key (standards: H4)', async () => {
+it('a heap dump contains the access token of a session with DPoP but not its private key, nor those of keys (standards: H4)', async () => {
   const { provider, upstream, redis } = fixture;
   provider.proofs = createProofVerifier();
   upstream.respond(echo);
-  const program = await fixture.start({ env: dumpOnSignal(), config: { provider: { dpop: true } } });
+  const config = { provider: { dpop: true }, keys: [{ key: pem('P-256') }] };
+  const program = await fixture.start({ env: dumpOnSignal(), config });
   const ada = fixture.browser(program);
   const { authorizationUrl } = await beginLogin(ada);
   const keys = await dpopKeysIn([await redis.dump()]);
@@ -65,6 +68,7 @@ it('a heap dump contains the access token of a session with DPoP but not its pri
   const heap = await heapOf(program);
   const tokens = provider.secrets(['access_token']).map((token) => token.slice(0, 1_000));
   expect(tokens.map((token) => heap.includes(token))).toContain(true);
-  expect(keys.filter((key) => heap.includes(key))).toEqual([]);
+  const privateKeys = [...keys, ...partsOfPrivateKey(pem('P-256'))];
+  expect(privateKeys.filter((key) => heap.includes(key))).toEqual([]);
   socket.close();
 });

@@ -269,6 +269,27 @@ describe('a gateway with several workers', () => {
       expect((await browser.fetch('/api/one')).status).toBe(200);
   }, 300_000);
 
+  it('leaves no client waiting that a worker has not accepted when it is killed', async () => {
+    const [hanging] = await workersOf(program);
+    if (hanging === undefined) throw new Error('there is no worker');
+    process.kill(hanging, 'SIGSTOP');
+    let settled = 0;
+    // Each has its own connection: at least one waits for the worker that hangs.
+    const statuses = Array.from({ length: 5 * WORKERS }, async () => {
+      const headers = { connection: 'close' };
+      const status = await fetch(`${program.url}/auth/session`, { headers }).then(
+        (response) => response.status,
+        () => 'cut',
+      );
+      settled += 1;
+      return status;
+    });
+    await expect.poll(() => settled, PATIENCE).toBeGreaterThanOrEqual(statuses.length - 1);
+    // On a slow machine, the supervisor has killed it already.
+    if (isRunning(hanging)) process.kill(hanging, 'SIGKILL');
+    expect((await Promise.all(statuses)).filter((status) => status !== 200)).toEqual(['cut']);
+  });
+
   it('completes running requests in every worker on SIGTERM and exits with code 0', async () => {
     const alice = await fixture.signedIn(program);
     const gate = Promise.withResolvers<void>();
