@@ -62,7 +62,7 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
   const { dispatcher, call, response, writer, inspect, onConnected, slots, writeBatch } = options;
   return new Promise((resolve, reject) => {
     const states = createCallStates();
-    const checkInformational = createInformationalLimit(call.headersTimeout);
+    let checkInformational: (() => void) | undefined;
     let controller: Dispatcher.DispatchController | undefined;
     let hasSlot = false;
     let heldEnd: HeldEnd | undefined;
@@ -130,7 +130,10 @@ export function forward(options: ForwardOptions): Promise<ForwardResult> {
         // SECURITY: whatever an upstream sends, a throw in here must end the response: undici leaves it open.
         try {
           // Informational: another head follows. A status below 100 is invalid, and is rejected below.
-          if (status >= 100 && status < 200) return checkInformational();
+          if (status >= 100 && status < 200) {
+            checkInformational ??= createInformationalLimit(call.headersTimeout);
+            return checkInformational();
+          }
           const head = readResponseHead(status, headers);
           const verdict = inspect(head);
           if (verdict === undefined) return pass(head);
