@@ -3,9 +3,9 @@ import { stepUpExpired, stepUpUnmet } from '../provider/login-failure.ts';
 import { UnusedTokensError, type SignIn } from '../provider/provider.ts';
 import type { TokenRefresher } from '../refresh/token-refresher.ts';
 import { usesSameGrant } from '../sessions/same-grant.ts';
-import type { RefreshTokenOf } from '../sessions/lifecycle/start.ts';
 import type { Sessions } from '../sessions/service.ts';
 import { personOf } from '../sessions/session.ts';
+import type { KeptRefreshToken } from '../tokens/token-set.ts';
 import { findUnmet, type StepUp } from './step-up/check.ts';
 
 /** The browser that signs in. */
@@ -44,7 +44,7 @@ export function createCompleteSignIn({
   checkSignIn,
   audit,
 }: SignInServices): CompleteSignIn {
-  const start = async (signIn: SignIn, browser: SignInBrowser, keeps?: RefreshTokenOf) => {
+  const start = async (signIn: SignIn, browser: SignInBrowser, keeps?: KeptRefreshToken) => {
     const { cookieHeader, replaces = [], beganAtMs, stepUp } = browser;
     checkSignIn(signIn);
     // The sessions from the start of the sign-in, and the one whose cookie the browser sends now.

@@ -18,6 +18,9 @@ export type TokenSet = {
   readonly idToken?: string | undefined;
 };
 
+/** The refresh token of an earlier token set, which stays in use where a response has none, and its end. */
+export type KeptRefreshToken = Pick<TokenSet, 'refreshToken' | 'refreshExpiresAtMs'>;
+
 /** The members of a token response that the gateway uses. Lifetimes are seconds from when the request was sent. */
 export type TokenResponse = {
   readonly accessToken: string;
@@ -40,7 +43,7 @@ export type RefreshResponse = Omit<TokenResponse, 'accessToken'> & {
 export function createTokenSet(
   response: TokenResponse,
   sentAtMs: number,
-  { refreshToken, refreshExpiresAtMs }: Omit<TokenSet, 'access'> = {},
+  { refreshToken, refreshExpiresAtMs }: KeptRefreshToken = {},
 ): TokenSet {
   return mergeRefreshResponse({ access: {}, refreshToken, refreshExpiresAtMs }, '', response, sentAtMs);
 }

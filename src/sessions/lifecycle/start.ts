@@ -2,7 +2,7 @@ import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import { loginRefused, stepUpExpired } from '../../provider/login-failure.ts';
 import type { SignIn } from '../../provider/provider.ts';
-import { createTokenSet, type TokenSet } from '../../tokens/token-set.ts';
+import { createTokenSet, type KeptRefreshToken } from '../../tokens/token-set.ts';
 import type { SessionsBySubject } from '../by-subject.ts';
 import { claimedEndMs, sessionEndsAtMs, type SessionData } from '../session.ts';
 import type { SteppedUp } from '../step-up-requirement.ts';
@@ -23,13 +23,10 @@ export type SignInOrigin = {
         readonly brought: SteppedUp;
         readonly from: string;
         /** The tokens of that session, if their refresh token stays in use where the sign-in brings none. */
-        readonly keeps?: RefreshTokenOf | undefined;
+        readonly keeps?: KeptRefreshToken | undefined;
       }
     | undefined;
 };
-
-/** The refresh token of a token set, and its end. */
-export type RefreshTokenOf = Pick<TokenSet, 'refreshToken' | 'refreshExpiresAtMs'>;
 
 /**
  * Starts a session with a new ticket. Throws `login_failed` if a logout has ended the owner's pending sign-ins since this one

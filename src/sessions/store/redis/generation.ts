@@ -173,7 +173,7 @@ export function createRedisGeneration(deps: {
   };
 }
 
-/** SECURITY: any other text, which compares as neither older nor newer, would bring ended sessions back. */
+/** SECURITY: a text that is no number compares as neither older nor newer, and would bring ended sessions back. */
 function parseGeneration(text: string | null | undefined): number | undefined {
   const digits = text ?? '';
   return /^\d+$/.test(digits) && digits.length <= MAX_DIGITS ? Number(digits) : undefined;
