@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module';
 import pino, { type DestinationStream, type Logger as PinoLogger } from 'pino';
-import pretty from 'pino-pretty';
+import type Pretty from 'pino-pretty';
 import type { Config } from '../config/schema/schema.ts';
 import { createRecentProblems, type Problem, type RecentProblems } from './recent-problems.ts';
 
@@ -92,6 +93,8 @@ function isLogDestination(stream: unknown): stream is LogDestination {
 
 function openSink(format: LogFormat, maxWrite: number): Sink {
   if (format === 'json') return bufferLines(pino.destination({ sync: false, maxWrite: maxWrite }), maxWrite);
+  // Not at the top: most logs are JSON, and the module takes 1 MB.
+  const pretty: typeof Pretty = createRequire(import.meta.url)('pino-pretty');
   const stream = pretty({ sync: true, translateTime: 'SYS:HH:MM:ss.l' });
   return { write: (line) => stream.write(line), flushSync: () => undefined };
 }
