@@ -61,20 +61,3 @@ export function endSpan(method: string, status: number, context: RequestContext)
     'coatcheck.request_id': context.requestId,
   });
 }
-
-/** Runs before the guard, so that requests the guard rejects are counted too. */
-export function createAccessLogMiddleware(
-  accessLog: AccessLog,
-  metrics: Pick<Metrics, 'requestBegan' | 'requestEnded'>,
-): RequestHandler {
-  return function logRequest(request, response, next) {
-    metrics.requestBegan();
-    response.on('close', () => {
-      metrics.requestEnded();
-      const { context } = response.locals;
-      if (context === undefined) return;
-      accessLog(request.method, response.headersSent ? response.statusCode : CLIENT_CLOSED_REQUEST, context);
-    });
-    next();
-  };
-}
