@@ -83,8 +83,13 @@ export function openDestination(options: Config['log'], { isShared = false } = {
 
 /** The newest problems in a log that {@link openDestination} writes; none of the log of a host. */
 export function recentProblems(log: Logger): readonly Problem[] {
+  return ownDestination(log)?.recentProblems.list() ?? [];
+}
+
+/** The destination of a log that {@link openDestination} writes; undefined for the log of a host. */
+export function ownDestination(log: Logger): LogDestination | undefined {
   const stream: unknown = Reflect.get(log, pino.symbols.streamSym);
-  return isLogDestination(stream) ? stream.recentProblems.list() : [];
+  return isLogDestination(stream) ? stream : undefined;
 }
 
 function isLogDestination(stream: unknown): stream is LogDestination {
@@ -135,7 +140,7 @@ function bufferLines(sink: Sink, maxWrite: number): Sink {
 }
 
 /** Returns pino's `time` field in ISO 8601, formatted once per millisecond instead of once per line. */
-function createTimeField(): () => string {
+export function createTimeField(): () => string {
   let formattedAtMs = Number.NaN;
   let field = '';
   return () => {
