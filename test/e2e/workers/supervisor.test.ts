@@ -1,9 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { gatewayConfig } from '../../testkit/gateway/gateway-config.ts';
-import { type Program, runProgram, startProgram, workersOf } from '../../testkit/processes/program.ts';
-import { type Fixture, openFixture } from './support/fixture.ts';
+import { gatewayConfig } from '../../../testkit/gateway/gateway-config.ts';
+import { type Program, runProgram, startProgram, workersOf } from '../../../testkit/processes/program.ts';
+import { type Fixture, openFixture } from '../support/fixture.ts';
 
 let fixture: Fixture;
 
