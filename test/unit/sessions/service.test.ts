@@ -38,6 +38,25 @@ describe('starting a session', () => {
     expect((await recordOf(one)).key).not.toBe((await recordOf(two)).key);
   });
 
+  it('asks the store for all that follows its record at once, and is refused only once the index is final', async () => {
+    const { sessions, signIn, store } = open({ maxPerUser: 5 });
+    await sessions.endSignInsOf({ kind: 'subject', issuer: 'https://login.example.com', id: 'ada' }, 'admin');
+    const isFinal = Promise.withResolvers<void>();
+    const create = store.create.bind(store);
+    vi.spyOn(store, 'create').mockImplementation(async (...args) => {
+      await create(...args);
+      await isFinal.promise;
+    });
+    const [asked, removed] = [vi.spyOn(store, 'count'), vi.spyOn(store, 'remove')];
+    const refused = expect(signIn()).rejects.toMatchObject({ code: 'login_failed' });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(asked).toHaveBeenCalledOnce();
+    expect(removed).not.toHaveBeenCalled();
+    isFinal.resolve();
+    await refused;
+    expect(removed).toHaveBeenCalledOnce();
+  });
+
   it('fails when it cannot be stored', async () => {
     const { signIn, store, metrics } = open();
     store.isUnavailable = true;
