@@ -167,6 +167,29 @@ describe('using a session', () => {
     expect((await store.loadRecord(key))?.idleExpiresAtMs).toBe(Date.now() + IDLE_MS);
   });
 
+  it('takes a session from memory without a promise, and extends its idle limit as with one', async () => {
+    const { sessions, store, signIn, recordOf } = open({ maxAge: IDLE_MS });
+    const cookie = await signIn();
+    const { key } = await recordOf(cookie);
+    await sessions.peek(cookie);
+    await vi.advanceTimersByTimeAsync(60_000);
+    store.operations.length = 0;
+    expect(sessions.touchInMemory(cookie)).toMatchObject({ kind: 'live', session: { key } });
+    expect(store.operations).toEqual([`touch ${key}`]);
+  });
+
+  it('takes nothing from memory without a ticket, for two cookies, or once a limit has passed (E3, E7)', async () => {
+    const { sessions, signIn } = open({ maxAge: IDLE_MS * 2 });
+    const cookie = await signIn();
+    await sessions.peek(cookie);
+    const planted = `${cookie.slice(0, cookie.indexOf('='))}=planted`;
+    for (const header of [undefined, 'other=1', planted, `${cookie}; ${planted}`])
+      expect(sessions.touchInMemory(header)).toBeUndefined();
+    expect(sessions.touchInMemory(cookie)).toBeDefined();
+    vi.advanceTimersByTime(IDLE_MS);
+    expect(sessions.touchInMemory(cookie)).toBeUndefined();
+  });
+
   it('succeeds when the limit cannot be extended', async () => {
     const { sessions, store, signIn, lines } = open({ maxAge: IDLE_MS });
     const cookie = await signIn();
