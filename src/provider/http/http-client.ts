@@ -1,7 +1,7 @@
 import type { CustomFetch } from 'openid-client';
-import { Agent } from 'undici';
 import type { ProviderSection } from '../../config/schema/provider-section.ts';
 import type { Tracing } from '../../observability/tracing/tracing.ts';
+import { Agent } from '../../performance/undici.ts';
 import type { ProviderHealth } from '../provider-health.ts';
 import { callProvider, type ProviderRequest, type ProviderResponse } from './call.ts';
 import { createConnector } from './connector.ts';
