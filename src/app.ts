@@ -78,6 +78,14 @@ function createApp(pipeline: Pipeline, expressApp: Express): RequestListener {
     }
   };
 
+  const respond = (request: IncomingMessage, response: ServerResponse, context: RequestContext) => {
+    try {
+      serve(request, response, context)?.catch((error: unknown) => fail(error, request, response, context));
+    } catch (error) {
+      fail(error, request, response, context);
+    }
+  };
+
   return function handleRequest(request, response) {
     metrics.requestBegan();
     const context = guard.open(request);
@@ -87,12 +95,15 @@ function createApp(pipeline: Pipeline, expressApp: Express): RequestListener {
       guard.endResponse(socket);
       accessLog(request.method, response.headersSent ? response.statusCode : CLIENT_CLOSED_REQUEST, context);
     });
+    const isPipelined = guard.isAwaitingResponse(socket);
     try {
       if (!admit(guard, request, response, context)) return;
-      serve(request, response, context)?.catch((error: unknown) => fail(error, request, response, context));
     } catch (error) {
-      fail(error, request, response, context);
+      return fail(error, request, response, context);
     }
+    // The rest of the request before it may have come with it: it must not reach an API first (RFC 9112, section 9.3.2).
+    if (isPipelined) setImmediate(respond, request, response, context);
+    else respond(request, response, context);
   };
 }
 

@@ -1,5 +1,7 @@
 import express from 'express';
 import { createServer, type RequestListener } from 'node:http';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterEach, expect, it } from 'vitest';
 import { listenOnLoopback } from '../../../testkit/network/loopback-server.ts';
 import { createApps, type Pipeline } from '../../../src/app.ts';
@@ -120,4 +122,21 @@ it('passes a rejection of the guard to the problem response, and no further', as
   });
   expect((await fetch(await serve(app))).status).toBe(400);
   expect(seen).toMatchObject([{ error: { code: 'bad_request' }, route: 'none' }]);
+});
+
+it('does not start a pipelined request before the body of the one before it has arrived', async () => {
+  const seen: string[] = [];
+  const { app } = openPipeline({
+    async api(request, response) {
+      if (request.method === 'POST') await text(request);
+      seen.push(request.method ?? '');
+      response.end();
+    },
+  });
+  const connection = connect(Number(new URL(await serve(app)).port), '127.0.0.1');
+  connection.end(
+    'POST /one HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbodyGET /two HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+  );
+  await text(connection);
+  expect(seen).toEqual(['POST', 'GET']);
 });
