@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { glibcVariables } from '../src/performance/glibc.ts';
 import { v8Flags } from '../src/performance/v8-flags.ts';
 import { startChildProcess } from '../testkit/processes/child-process.ts';
 import { freePort } from '../testkit/network/free-port.ts';
@@ -85,7 +86,9 @@ export async function startCoatcheck(options: CoatcheckOptions): Promise<Coatche
 
   const startedMs = performance.now();
   const command = ['-c', 'exec "$@" >/dev/null', 'sh', process.execPath, ...v8Flags, MAIN, '--config', file];
-  const child = startChildProcess('/bin/sh', command, { env: { ...process.env, ...options.env } });
+  const child = startChildProcess('/bin/sh', command, {
+    env: { ...glibcVariables, ...process.env, ...options.env },
+  });
   let ended = false;
   void child.exit.then(() => (ended = true));
   const admin = `http://127.0.0.1:${adminPort}`;

@@ -21,6 +21,27 @@ const POLL_INTERVAL_MS = 50;
  * the shell that ends it together with this process, are not measured.
  */
 export function readUsage(root: number): Usage {
+  const usages = processesOf(root).map(readProcess);
+  const sum = (name: keyof Usage) => usages.reduce((total, usage) => total + usage[name], 0);
+  return {
+    cpuMicros: sum('cpuMicros'),
+    residentBytes: sum('residentBytes'),
+    residentPeakBytes: sum('residentPeakBytes'),
+  };
+}
+
+/**
+ * The memory of a process and of its descendants that run the same program, in which pages that processes share count once (PSS).
+ * Reading it takes milliseconds.
+ */
+export function readProportionalBytes(root: number): number {
+  return processesOf(root).reduce((total, pid) => {
+    const kilobytes = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1];
+    return total + Number(kilobytes) * 1024;
+  }, 0);
+}
+
+function processesOf(root: number): number[] {
   const program = readlinkSync(`/proc/${root}/exe`);
   const pids = readdirSync('/proc').map(Number);
   const children = Map.groupBy(
@@ -32,13 +53,7 @@ export function readUsage(root: number): Usage {
     const isSame = (pid: number) => ifRunning(() => readlinkSync(`/proc/${pid}/exe`)) === program;
     found.push(...(children.get(parent) ?? []).filter(isSame));
   }
-  const usages = found.map(readProcess);
-  const sum = (name: keyof Usage) => usages.reduce((total, usage) => total + usage[name], 0);
-  return {
-    cpuMicros: sum('cpuMicros'),
-    residentBytes: sum('residentBytes'),
-    residentPeakBytes: sum('residentPeakBytes'),
-  };
+  return found;
 }
 
 function readProcess(pid: number): Usage {

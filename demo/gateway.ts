@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { withTimeout } from '../src/concurrency/with-timeout.ts';
+import { glibcVariables } from '../src/performance/glibc.ts';
 import { v8Flags } from '../src/performance/v8-flags.ts';
 import { DemoError } from './demo-error.ts';
 import { type LogLine, parseLogLine } from './log-line.ts';
@@ -37,7 +38,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const { root, config, variables, onLog } = options;
   const gateway = spawn(process.execPath, [...v8Flags, 'dist/main.js', '--config', config], {
     cwd: root,
-    env: { ...process.env, ...variables },
+    env: { ...glibcVariables, ...process.env, ...variables },
     stdio: ['ignore', 'pipe', 'inherit'],
     // Its own process group: Ctrl-C reaches this process alone, and a second signal would cut the drain short.
     detached: true,

@@ -36,6 +36,8 @@ const commands = {
     await ensureBuilt(progress);
     const configured = args.some((arg) => arg === '--config' || arg.startsWith('--config='));
     const { v8Flags } = await import('../dist/performance/v8-flags.js');
+    const { glibcVariables } = await import('../dist/performance/glibc.js');
+    for (const [name, value] of Object.entries(glibcVariables)) process.env[name] ??= value;
     const config = configured ? [] : ['--config', 'config/default.yaml'];
     return attachNode([...v8Flags, 'dist/main.js', ...config, ...args]);
   },

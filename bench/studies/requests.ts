@@ -5,6 +5,7 @@ import { errorLines, figure, memory, number, type Report, type Table, times } fr
 import { type Loaded, type Sample, takeRounds, takeSample } from '../sample.ts';
 import { addUp, median, medianRatio } from '../statistics.ts';
 import { byLength, type Effort, type Study } from '../study.ts';
+import { readProportionalBytes, readUsage } from '../usage.ts';
 import { type Method, requestText } from '../workload.ts';
 
 /** A program under measurement; its requests carry the cookies of signed-in users where it has sessions. */
@@ -117,6 +118,10 @@ async function compare(fixture: Fixture, effort: Effort, ids: readonly Candidate
       ...compareCpu('coatcheck', samples),
       ...compareCpu('coatcheck-uncached', samples),
       ...compareWorkers(samples),
+      ...(['coatcheck', 'coatcheck-2'] as const).flatMap((id) => {
+        const pid = opened.get(id)?.pid;
+        return pid === undefined ? [] : [describeMemory(id, pid)];
+      }),
       ...ids
         .filter((id) => median(of(samples, id, 'get').map(({ busy }) => busy)) > 0.9)
         .map((id) => `The load generator limited ${candidates[id].title}: use only its CPU time.`),
@@ -218,6 +223,13 @@ function compareCpu(id: CandidateId, samples: Samples): string[] {
     return ratio < 1 ? `1/${number(1 / ratio, 1)} of ${title}` : `${times(ratio)} ${title}`;
   });
   return [`CPU per request, ${candidates[id].title}: ${parts.join(', ')}.`];
+}
+
+/** Resident memory counts pages that processes share once for each, such as those of the program file of Node.js. */
+function describeMemory(id: CandidateId, pid: number): string {
+  const megabytes = (bytes: number) => `${number(bytes / 2 ** 20)} MB`;
+  const resident = megabytes(readUsage(pid).residentBytes);
+  return `Memory at the end, ${candidates[id].title}: ${resident}, with shared pages counted once ${megabytes(readProportionalBytes(pid))}.`;
 }
 
 function compareWorkers(samples: Samples): string[] {

@@ -14,6 +14,11 @@ export function verifiesCertificates(): boolean {
   return process.env.NODE_TLS_REJECT_UNAUTHORIZED !== '0';
 }
 
+/** Those of the variables that the environment of this process does not have. */
+export function withoutOwnVariables(variables: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(variables).filter(([name]) => process.env[name] === undefined));
+}
+
 /** Sources that remember every file they were asked for. */
 export type RecordingSources = Sources & {
   /** The files that could be read. */

@@ -2,11 +2,9 @@ import {
   createCipheriv,
   createDecipheriv,
   createHmac,
-  createSecretKey,
   pbkdf2Sync,
   randomBytes,
   timingSafeEqual,
-  type KeyObject,
 } from 'node:crypto';
 import type { Key } from './key-ring.ts';
 
@@ -58,7 +56,8 @@ function codeOf(signed: string, key: Key, salt: string): string {
 }
 
 /** PBKDF2 with one round, as the format prescribes: it spreads the salt over a key that is uniformly random already. */
-function deriveKey({ secret }: Key, salt: string): KeyObject {
+function deriveKey({ secret }: Key, salt: string): Buffer {
   const password = secret.export().toString('base64url');
-  return createSecretKey(pbkdf2Sync(password, salt, 1, 32, 'sha1'));
+  // As bytes, because it is used once: a `KeyObject` would cost more than it saves.
+  return pbkdf2Sync(password, salt, 1, 32, 'sha1');
 }

@@ -1,5 +1,6 @@
-import { hash, randomUUID, sign } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import { createBoundedMap } from '../concurrency/bounded-map.ts';
+import { signEs256 } from './es256.ts';
 import { importDpopKey, type DpopKey, type ImportedDpopKey } from './key.ts';
 
 /** The request that a proof is for. */
@@ -68,12 +69,7 @@ export function createDpopProofs(clock: () => number): DpopProofs {
         ...(nonce !== undefined && { nonce }),
       });
       const text = `${signer.header}.${payload}`;
-      // The two numbers of the signature side by side (RFC 7518, section 3.4).
-      const signature = sign('sha256', Buffer.from(text), {
-        key: signer.privateKey,
-        dsaEncoding: 'ieee-p1363',
-      });
-      return `${text}.${signature.toString('base64url')}`;
+      return `${text}.${signEs256(text, signer.privateKey)}`;
     },
   };
 }

@@ -22,6 +22,7 @@ import { createSessionInfo } from '../auth/session/session-info.ts';
 import { createStepUpQuery } from '../auth/step-up/query.ts';
 import type { Config } from '../config/schema/schema.ts';
 import { stepUpLimitsOf } from '../config/step-up-limits.ts';
+import { createEnvelopes } from '../crypto/envelope.ts';
 import { createSealedCookies } from '../crypto/sealed-cookie.ts';
 import { createErrorPage } from '../http/problem/error-page.ts';
 import { createRejectionLogLimit } from '../http/access-log.ts';
@@ -72,6 +73,7 @@ export function createAuthEndpoints(deps: Deps): RequestHandler {
   const returnTo = createReturnTo(baseUrl, login.prefix);
   const loginCookies = createLoginCookies({
     seals: createSealedCookies(keyRing, 'login-cookie'),
+    envelopes: createEnvelopes(keyRing),
     store: backends.store,
     returnTo,
     defaultReturnTo: login.defaultReturnTo,

@@ -5,10 +5,8 @@ import { claimsWanted } from '../config/claims-in-use.ts';
 import { routeScopesOf } from '../config/route-scopes.ts';
 import { hasSameSettings } from '../config/same-settings.ts';
 import type { Config } from '../config/schema/schema.ts';
-import { createAccessLogMiddleware } from '../http/access-log.ts';
 import { createProxyTrust } from '../http/inbound/client-address.ts';
-import { createGuardMiddleware } from '../http/inbound/guard.ts';
-import { createProblemLog, createProblemMiddleware } from '../http/problem/middleware.ts';
+import { createProblemLog, createProblemResponder } from '../http/problem/middleware.ts';
 import { createUnreadableRequests } from '../http/problem/unreadable-requests.ts';
 import type { UnreadableRequests } from '../http/server/client-errors.ts';
 import type { BreakerState } from '../observability/metrics/services.ts';
@@ -105,8 +103,9 @@ export function createGenerations(deps: {
     const handlers = createRequestHandlers(core, shared, routing, sessionServices, policies, loginUrl);
     const isTrustedPeer = createProxyTrust(config.trustProxy, config.listen.socketPath);
     const app = apps.create({
-      accessLog: createAccessLogMiddleware(accessLog, metrics),
-      guard: withRequestSpans(core.tracing, isTrustedPeer, createGuardMiddleware(guard)),
+      guard,
+      accessLog,
+      traced: (step) => withRequestSpans(core.tracing, isTrustedPeer, step),
       authPrefix: prefix,
       auth: createAuthEndpoints({
         core,
@@ -120,7 +119,9 @@ export function createGenerations(deps: {
       }),
       api: handlers.api,
       spa: handlers.spa,
-      problem: createProblemMiddleware({ problems, navigationErrors, log, metrics }),
+      respondWithProblem: createProblemResponder({ problems, navigationErrors, log, metrics }),
+      log,
+      metrics,
     });
     const upgrade = createUpgradePipeline({
       guard,

@@ -7,7 +7,7 @@ import { createIdentities } from '../access/identities.ts';
 import { createProxyTrust } from '../http/inbound/client-address.ts';
 import { createPageHeaders } from '../http/security-headers.ts';
 import type { AccessChecks, Identities } from '../proxy/access-checks.ts';
-import { createApi } from '../proxy/api-handler.ts';
+import { createApi, type Api } from '../proxy/api-handler.ts';
 import { createForwardAuth } from '../proxy/forward-auth.ts';
 import { createRouteLimits } from '../proxy/request/rate-limits.ts';
 import { createSessionBoundResponses } from '../proxy/response/session-bound.ts';
@@ -35,7 +35,7 @@ import type { SharedState } from './shared-state.ts';
 
 /** The handlers of API requests, upgrades and the app's own files, for the two pipelines. */
 export type RequestHandlers = {
-  readonly api: RequestHandler;
+  readonly api: Api;
   /** `GET /auth/check` */
   readonly check: RequestHandler;
   readonly spa: RequestHandler;

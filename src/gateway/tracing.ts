@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import type { RequestHandler } from 'express';
 import { Counter } from 'prom-client';
+import type { RequestStep } from '../app.ts';
 import { tracesTarget, unusableTracesVariable } from '../config/traces-target.ts';
 import type { Config } from '../config/schema/schema.ts';
 import type { RequestContext } from '../http/inbound/request-context.ts';
@@ -73,18 +73,12 @@ function spansBeginWith(tracing: Tracing, isTrustedPeer: (request: IncomingMessa
 export function withRequestSpans(
   tracing: Tracing | undefined,
   isTrustedPeer: (request: IncomingMessage) => boolean,
-  guard: RequestHandler,
-): RequestHandler {
-  if (tracing === undefined) return guard;
+  step: RequestStep,
+): RequestStep {
+  if (tracing === undefined) return step;
   const begin = spansBeginWith(tracing, isTrustedPeer);
-  return function traceRequest(request, response, next) {
-    const result: unknown = guard(request, response, () => {
-      const { context } = response.locals;
-      if (context === undefined) return next();
-      begin('request', request, context).run(next);
-    });
-    return result;
-  };
+  return (request, response, context) =>
+    begin('request', request, context).run(() => step(request, response, context));
 }
 
 /** Runs what follows the guard in the span of the upgrade, which ends with the response: a tunnel may be open for days. */
@@ -104,6 +98,8 @@ export function withLookupSpans(tracing: Tracing | undefined, sessions: Sessions
   if (tracing === undefined) return sessions;
   return {
     ...sessions,
+    // One in memory has a span, too.
+    touchInMemory: () => undefined,
     touch: (...cookie) => tracing.span('session lookup', 'internal', () => sessions.touch(...cookie)),
   };
 }

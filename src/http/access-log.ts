@@ -1,21 +1,23 @@
 import type { RequestHandler } from 'express';
-import { createLogLimit } from '../observability/log-limit.ts';
+import { createLogLimit, type LogLimit } from '../observability/log-limit.ts';
 import type { Logger } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { createRequestLog } from '../observability/request-log.ts';
 import { requestContextOf, type RequestContext } from './inbound/request-context.ts';
 
 /** Counts and logs one finished request, and ends its span. The log line never contains a query string, a header or a body. */
 export type AccessLog = (method: string | undefined, status: number, context: RequestContext) => void;
 
 export function createAccessLog(deps: { log: Logger; metrics: Metrics; clock: () => number }): AccessLog {
-  const { log, metrics, clock } = deps;
+  const { metrics, clock } = deps;
+  const logRequest = createRequestLog(deps.log);
   return (method = '', status, context) => {
     const durationMs = clock() - context.startedAtMs;
     metrics.request(context.route, method, status, durationMs / 1000, context.traceId);
     const { requestId, traceId, route, target, clientAddress, rejectionLogLimit } = context;
-    const due = status < 400 || rejectionLogLimit === undefined ? {} : rejectionLogLimit.take();
+    const due = status < 400 || rejectionLogLimit === undefined ? always : rejectionLogLimit.take();
     if (due !== undefined) {
-      const request = {
+      logRequest({
         requestId,
         traceId,
         method,
@@ -24,12 +26,15 @@ export function createAccessLog(deps: { log: Logger; metrics: Metrics; clock: ()
         status,
         durationMs,
         clientAddress,
-      };
-      log.info({ ...request, ...due }, 'request');
+        omitted: due.omitted,
+      });
     }
     endSpan(method, status, context);
   };
 }
+
+/** A line that no limit concerns. */
+const always: ReturnType<LogLimit['take']> = {};
 
 /** nginx's status for a request whose client disconnected before the response started. */
 export const CLIENT_CLOSED_REQUEST = 499;
@@ -55,21 +60,4 @@ export function endSpan(method: string, status: number, context: RequestContext)
     'url.path': context.target.path,
     'coatcheck.request_id': context.requestId,
   });
-}
-
-/** Runs before the guard, so that requests the guard rejects are counted too. */
-export function createAccessLogMiddleware(
-  accessLog: AccessLog,
-  metrics: Pick<Metrics, 'requestBegan' | 'requestEnded'>,
-): RequestHandler {
-  return function logRequest(request, response, next) {
-    metrics.requestBegan();
-    response.on('close', () => {
-      metrics.requestEnded();
-      const { context } = response.locals;
-      if (context === undefined) return;
-      accessLog(request.method, response.headersSent ? response.statusCode : CLIENT_CLOSED_REQUEST, context);
-    });
-    next();
-  };
 }

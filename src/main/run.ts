@@ -1,25 +1,35 @@
-import type { Config } from '../config/schema/schema.ts';
+import type { FileTexts } from '../config/sources.ts';
 import { removeStaleSocket } from '../http/server/unix-socket.ts';
-import { createLogger, openDestination } from '../observability/log.ts';
-import { applyV8Flags } from '../performance/v8-flags.ts';
-import type { LoadedConfig } from '../provider/read-config.ts';
-import { processRole, start } from '../workers/processes.ts';
-import type { Arguments } from './arguments.ts';
+import { createLogger, openDestination, type Logger } from '../observability/log.ts';
+import type { Service } from '../workers/service.ts';
+import type { SupervisorSettings } from '../workers/supervisor-service.ts';
 import { EXIT_FAILURE } from './exit-codes.ts';
+import type { Reading } from './reading.ts';
 import { createReloading } from './reloading.ts';
 import { watchFiles } from './watch.ts';
 
 /** Repeated stop signals within this time count as one, in milliseconds. */
 const DUPLICATE_SIGNAL_MS = 300;
 
-/** Runs the gateway until a signal stops it. */
-export async function run(loaded: LoadedConfig, { watch }: Pick<Arguments, 'watch'>): Promise<void> {
-  applyV8Flags();
-  const { config } = loaded;
-  const role = processRole(config);
-  const destination = openDestination(config.log, { isShared: role !== 'all' });
-  const log = createLogger(config.log, destination);
-  let { shutdownTimeout } = config;
+/** The role of a process; `all` means that it serves without workers. */
+type ProcessRole = 'all' | 'supervisor' | 'worker';
+type ProcessSettings = Omit<SupervisorSettings, 'keptKeys' | 'provider' | 'workers'>;
+
+/** Runs the gateway, or this process's part of it, until a signal stops it. */
+export async function run<Settings extends ProcessSettings>(program: {
+  role: ProcessRole;
+  file: string;
+  texts: FileTexts;
+  settings: Settings;
+  watch: boolean;
+  start: (log: Logger, onReload: (settings: Settings) => void) => Service<Settings>;
+  /** Reads the configuration again. */
+  read: () => Promise<Reading<Settings>>;
+}): Promise<void> {
+  const { role, file, texts, settings, watch, start, read } = program;
+  const destination = openDestination(settings.log, { isShared: role !== 'all' });
+  const log = createLogger(settings.log, destination);
+  let { shutdownTimeout } = settings;
   const crash = (error: unknown) => {
     log.fatal({ err: error }, 'uncaught exception');
     exit(EXIT_FAILURE);
@@ -29,7 +39,7 @@ export async function run(loaded: LoadedConfig, { watch }: Pick<Arguments, 'watc
   process.on('unhandledRejection', crash);
   if (role !== 'worker') {
     try {
-      await removeStaleSockets(config);
+      await removeStaleSockets(settings);
     } catch (error) {
       log.fatal({ err: error }, 'the gateway failed to start');
       exit(EXIT_FAILURE);
@@ -43,12 +53,12 @@ export async function run(loaded: LoadedConfig, { watch }: Pick<Arguments, 'watc
   // A terminal also sends SIGINT to the workers, but the supervisor decides when they stop.
   process.on('SIGINT', role === 'worker' ? () => undefined : stop);
 
-  const service = start(loaded, log, (next) => {
+  const service = start(log, (next) => {
     ({ shutdownTimeout } = next);
     log.level = next.log.level;
     destination.setFormat(next.log.format);
   });
-  const reloading = createReloading({ loaded, service, log });
+  const reloading = createReloading({ file, texts, read, service, log });
   void service.abandoned.then(() => {
     log.error('the supervisor has ended; this worker finishes what is in flight and stops');
     stop();
@@ -64,7 +74,7 @@ export async function run(loaded: LoadedConfig, { watch }: Pick<Arguments, 'watc
     const { url, adminUrl } = await service.listening;
     if (role === 'worker') return;
     log.info({ url: adminUrl }, 'admin listening');
-    log.info({ url, baseUrl: config.baseUrl }, 'gateway listening');
+    log.info({ url, baseUrl: settings.baseUrl }, 'gateway listening');
   } catch (error) {
     log.fatal({ err: error }, 'the gateway failed to start');
     exit(EXIT_FAILURE);
@@ -101,7 +111,7 @@ export async function run(loaded: LoadedConfig, { watch }: Pick<Arguments, 'watc
 }
 
 /** Workers share the sockets, so the process that starts them removes what is left of former ones. */
-async function removeStaleSockets({ listen, admin }: Config): Promise<void> {
+async function removeStaleSockets({ listen, admin }: ProcessSettings): Promise<void> {
   for (const { socketPath } of [listen, admin.listen]) {
     if (socketPath !== undefined) await removeStaleSocket(socketPath);
   }

@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module';
 import pino, { type DestinationStream, type Logger as PinoLogger } from 'pino';
-import pretty from 'pino-pretty';
+import type Pretty from 'pino-pretty';
 import type { Config } from '../config/schema/schema.ts';
 import { createRecentProblems, type Problem, type RecentProblems } from './recent-problems.ts';
 
@@ -82,8 +83,13 @@ export function openDestination(options: Config['log'], { isShared = false } = {
 
 /** The newest problems in a log that {@link openDestination} writes; none of the log of a host. */
 export function recentProblems(log: Logger): readonly Problem[] {
+  return ownDestination(log)?.recentProblems.list() ?? [];
+}
+
+/** The destination of a log that {@link openDestination} writes; undefined for the log of a host. */
+export function ownDestination(log: Logger): LogDestination | undefined {
   const stream: unknown = Reflect.get(log, pino.symbols.streamSym);
-  return isLogDestination(stream) ? stream.recentProblems.list() : [];
+  return isLogDestination(stream) ? stream : undefined;
 }
 
 function isLogDestination(stream: unknown): stream is LogDestination {
@@ -92,6 +98,8 @@ function isLogDestination(stream: unknown): stream is LogDestination {
 
 function openSink(format: LogFormat, maxWrite: number): Sink {
   if (format === 'json') return bufferLines(pino.destination({ sync: false, maxWrite: maxWrite }), maxWrite);
+  // Not at the top: most logs are JSON, and the module takes 1 MB.
+  const pretty: typeof Pretty = createRequire(import.meta.url)('pino-pretty');
   const stream = pretty({ sync: true, translateTime: 'SYS:HH:MM:ss.l' });
   return { write: (line) => stream.write(line), flushSync: () => undefined };
 }
@@ -132,7 +140,7 @@ function bufferLines(sink: Sink, maxWrite: number): Sink {
 }
 
 /** Returns pino's `time` field in ISO 8601, formatted once per millisecond instead of once per line. */
-function createTimeField(): () => string {
+export function createTimeField(): () => string {
   let formattedAtMs = Number.NaN;
   let field = '';
   return () => {

@@ -25,7 +25,8 @@ export function createRecentProblems(): RecentProblems {
   const lines: string[] = [];
   return {
     see(line) {
-      // pino writes the level first.
+      // pino writes the level first. Reading a character also makes one string of a line that V8 keeps as a tree of its parts:
+      // while lines wait to be written, each collection of garbage would copy all the parts.
       const letter = line[LEVEL_AT];
       if (letter !== 'w' && letter !== 'e' && letter !== 'f') return;
       lines.push(line);

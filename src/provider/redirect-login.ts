@@ -4,6 +4,7 @@ import type { StepUpRequirement } from '../errors.ts';
 import type { DpopKey } from '../dpop/key.ts';
 import type { JwtResponses } from './authorization/jwt-response.ts';
 import type { DpopHandles } from './dpop/handles.ts';
+import { metadataOf } from './client/metadata.ts';
 import { PAR_ENDPOINT, type BuildAuthorizationUrl } from './authorization/request.ts';
 import { loginFailure, loginRefused, stepUpFailure } from './login-failure.ts';
 import type { LoginAttempt, RedirectLogin, SignIn } from './provider.ts';
@@ -65,7 +66,7 @@ export function createRedirectLogin(deps: {
 
     async begin({ parameters: requested, stepUp }) {
       const config = await deps.client();
-      if (config.serverMetadata().authorization_endpoint === undefined)
+      if (metadataOf(config).authorization_endpoint === undefined)
         throw loginRefused('the provider has no authorization endpoint; sign in on another device');
       // A step-up checks its own.
       const maxAge = stepUp?.maxAge === undefined ? requested['max_age'] : undefined;

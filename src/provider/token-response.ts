@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { readLifetimeSeconds } from '../tokens/lifetime.ts';
 import type { RefreshResponse, TokenResponse } from '../tokens/token-set.ts';
 import { readAccessToken } from './access-token.ts';
@@ -10,13 +9,17 @@ import { readAccessToken } from './access-token.ts';
  */
 export function normalizeTokenResponse(text: string): string {
   const json = parseObject(text);
-  if (json === undefined || typeof json['access_token'] !== 'string') return text;
-  const normal: Record<string, unknown> = { ...json };
-  setOrDelete(normal, 'expires_in', readLifetimeSeconds(json['expires_in']));
-  setOrDelete(normal, 'refresh_token', nonEmpty(json['refresh_token']));
-  setOrDelete(normal, 'id_token', nonEmpty(json['id_token']));
-  setOrDelete(normal, 'scope', nonEmpty(json['scope']));
-  return JSON.stringify(normal);
+  return json !== undefined && normalize(json) ? JSON.stringify(json) : text;
+}
+
+/** Returns false for an object that is not a token response, and changes nothing. */
+function normalize(json: Record<string, unknown>): boolean {
+  if (typeof json['access_token'] !== 'string') return false;
+  setOrDelete(json, 'expires_in', readLifetimeSeconds(json['expires_in']));
+  setOrDelete(json, 'refresh_token', nonEmpty(json['refresh_token']));
+  setOrDelete(json, 'id_token', nonEmpty(json['id_token']));
+  setOrDelete(json, 'scope', nonEmpty(json['scope']));
+  return true;
 }
 
 /** The member in which {@link detachIdToken} puts the ID token of a token response. */
@@ -28,9 +31,10 @@ const DETACHED = 'coatcheck_detached_id_token';
  * the ID token once it has the other tokens.
  */
 export function detachIdToken(text: string): string {
-  const normal = normalizeTokenResponse(text);
-  const json = parseObject(normal);
-  if (json === undefined || json['id_token'] === undefined) return normal;
+  const json = parseObject(text);
+  if (json === undefined) return text;
+  const isNormalized = normalize(json);
+  if (json['id_token'] === undefined) return isNormalized ? JSON.stringify(json) : text;
   const { id_token: idToken, ...rest } = json;
   return JSON.stringify({ ...rest, [DETACHED]: idToken });
 }
@@ -63,7 +67,8 @@ export function readRefreshResponse(
   json: Readonly<Record<string, unknown>>,
   { isBound = false }: { isBound?: boolean } = {},
 ): RefreshResponse {
-  const tokens = z.record(z.string(), z.unknown()).parse(json[DETACHED_TOKENS]);
+  const tokens = toObject(json[DETACHED_TOKENS]);
+  if (tokens === undefined) throw new TypeError('the response has no detached tokens');
   const isUsable = !isBound || hasBoundToken(tokens);
   return {
     ...readTokenResponse(tokens),
@@ -95,11 +100,14 @@ export function readTokenResponse(json: Readonly<Record<string, unknown>>): Toke
 
 function parseObject(text: string): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+    return toObject(JSON.parse(text));
   } catch {
     return undefined;
   }
+}
+
+function toObject(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
 }
 
 function nonEmpty(value: unknown): string | undefined {

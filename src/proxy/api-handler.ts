@@ -1,7 +1,7 @@
-import type { Request, RequestHandler, Response } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
-import { requestContextOf } from '../http/inbound/request-context.ts';
+import type { RequestContext } from '../http/inbound/request-context.ts';
 import type { Logger } from '../observability/log.ts';
 import type { StepUpLinks } from '../sessions/step-up-links.ts';
 import type { Identities } from './access-checks.ts';
@@ -14,6 +14,13 @@ import { requireUpstream, type Route, type Routes } from './routes.ts';
 import { bringsToken } from './tokens/bearer-callers.ts';
 import type { Caller } from './tokens/caller.ts';
 import { explainUpstreamFailure } from './upstream/errors.ts';
+
+/** Serves a request of an API route; undefined for any other request. */
+export type Api = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  context: RequestContext,
+) => Promise<void> | undefined;
 
 /**
  * The API routes. A request is checked without I/O first, so that a hostile one costs no read of the store; then its session
@@ -29,7 +36,7 @@ export function createApi(deps: {
   sessionBound: SessionBoundResponses;
   stepUpLinks: StepUpLinks;
   log: Logger;
-}): RequestHandler {
+}): Api {
   const {
     routes,
     originPolicy,
@@ -42,10 +49,17 @@ export function createApi(deps: {
     log,
   } = deps;
 
-  return async function api(request, response, next) {
-    const context = requestContextOf(response);
+  return (request, response, context) => {
     const route = routes.match(context.target.path);
-    if (route === undefined) return next();
+    return route && serve(request, response, context, route);
+  };
+
+  async function serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    context: RequestContext,
+    route: Route,
+  ): Promise<void> {
     context.route = route.config.path;
     requireUpstream(route);
     checkMethod(request, route);
@@ -56,8 +70,9 @@ export function createApi(deps: {
     if (!isWithoutCredential && !bringsToken(route, request)) originPolicy.checkRequest(request);
 
     let leaveLimit: (() => void) | undefined;
+    let unfollow: (() => void) | undefined;
     let caller: Caller | undefined;
-    let forwarding: Promise<void> | undefined;
+    let isForwarded = false;
     try {
       caller = await tokenResolver.resolve(request, route, context);
       leaveLimit = concurrencyLimit.enter(route, caller, context);
@@ -66,14 +81,14 @@ export function createApi(deps: {
         replayBytes: route.config.replayBody,
         idleMs: route.config.timeout.idle,
       });
-      const identity = await identities(route, caller);
-      forwarding = forwarder.forward({ request, response, context, route, identity, body }, caller);
-      await (caller?.session === undefined
-        ? forwarding
-        : sessionBound.follow(forwarding, response, caller.session));
+      const identifying = identities(route, caller);
+      const identity = identifying && (await identifying);
+      if (caller?.session !== undefined) unfollow = sessionBound.follow(response, caller.session);
+      isForwarded = true;
+      await forwarder.forward({ request, response, context, route, identity, body }, caller);
     } catch (error) {
       // Before the request is forwarded, no failure is the upstream's.
-      const failure = forwarding === undefined ? error : explainUpstreamFailure(error);
+      const failure = isForwarded ? explainUpstreamFailure(error) : error;
       if (response.headersSent) {
         log.warn(
           { requestId: context.requestId, err: failure },
@@ -86,23 +101,24 @@ export function createApi(deps: {
         await tokenResolver.clearSessionCookie(request, response);
       throw caller?.session === undefined ? failure : await stepUpLinks.complete(failure, caller.session);
     } finally {
+      unfollow?.();
       leaveLimit?.();
     }
-  };
+  }
 }
 
-function checkMethod(request: Request, route: Route): void {
-  if (route.methods.has(request.method)) return;
+function checkMethod({ method = '' }: IncomingMessage, route: Route): void {
+  if (route.methods.has(method)) return;
   throw new GatewayError('method_not_allowed', { allow: route.config.methods });
 }
 
 /** SECURITY: a service worker from an API could intercept every request of the app. */
-function checkDestination({ headers }: Request): void {
+function checkDestination({ headers }: IncomingMessage): void {
   if (headers['service-worker'] === undefined) return;
   throw new GatewayError('csrf_rejected', { detail: 'API routes do not serve service workers.' });
 }
 
 /** True once the client has disconnected; the response learns of it last. */
-function hasGone(request: Request, response: Response): boolean {
+function hasGone(request: IncomingMessage, response: ServerResponse): boolean {
   return response.destroyed || request.socket.destroyed;
 }

@@ -60,14 +60,16 @@ export function createTokenResolver(deps: {
         await limit?.client(context);
         return undefined;
       }
-      const lookup = await sessions.touch(request.headers.cookie, context.clientAddress);
+      const { cookie } = request.headers;
+      // Most requests wait for nothing: each `await` costs more than the lookup.
+      const lookup = sessions.touchInMemory(cookie) ?? (await sessions.touch(cookie, context.clientAddress));
       if (lookup.kind === 'live') {
         const { session } = lookup;
-        await limit?.session(session);
+        if (limit !== undefined) await limit.session(session);
         try {
           const caller =
             config.token === 'user'
-              ? await refresher.fresh(session, audience)
+              ? (refresher.usable(session, audience) ?? (await refresher.fresh(session, audience)))
               : await routeTokens.of(route, session);
           // After a refresh, which may have changed the claims.
           accessChecks(route)?.check(caller?.session ?? session);

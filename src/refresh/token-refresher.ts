@@ -26,6 +26,8 @@ import type { TokenEndpointCall } from './token-endpoint-call.ts';
 
 /** Keeps the access tokens of sessions usable, spending each refresh token once. */
 export type TokenRefresher = {
+  /** The access token that `fresh` gives, where nothing has to be waited for; undefined where `fresh` waits, or throws. */
+  usable(session: SessionView, audience: Audience): Credential | undefined;
   /**
    * An access token that may be sent now. An expiring one is refreshed in the background; one that has expired, or that
    * the session does not have yet, is waited for. Throws `session_expired` when it cannot be refreshed any more,
@@ -114,20 +116,23 @@ export function createTokenRefresher(deps: {
     (await run.waitFor(deps.waitMs)) ??
     throttledBy('wait_timeout', 'The token refresh takes too long. Try again.', 1_000);
 
+  const usable: TokenRefresher['usable'] = (session, audience) => {
+    const freshness = freshnessIn(session, audience);
+    if (freshness === 'expired') return undefined;
+    if (freshness === 'expiring' && mayRefreshAhead(session, audience))
+      void refresh(session, audience, 'age');
+    return credentialOf(session, audience);
+  };
+
   return {
+    usable,
+
     async fresh(session, audience) {
-      switch (freshnessIn(session, audience)) {
-        case 'fresh':
-          return credentialOf(session, audience);
-        case 'expiring':
-          if (mayRefreshAhead(session, audience)) void refresh(session, audience, 'age');
-          return credentialOf(session, audience);
-        case 'expired': {
-          if (suppression.wasNotGranted(session.key, audience)) throw notGranted(audience);
-          const result = await waitFor(refresh(session, audience, 'age'));
-          return credentialOf(sessionOrThrow(result), audience);
-        }
-      }
+      const own = usable(session, audience);
+      if (own !== undefined) return own;
+      if (suppression.wasNotGranted(session.key, audience)) throw notGranted(audience);
+      const result = await waitFor(refresh(session, audience, 'age'));
+      return credentialOf(sessionOrThrow(result), audience);
     },
 
     async afterRefusal(rejected, route) {

@@ -22,6 +22,8 @@ export type SessionsBySubject = {
    * a concurrent logout either finds the session in the index, or this finds the marker of the logout.
    */
   isSignInRefused(data: SessionData, beganAtMs: number): Promise<boolean>;
+  /** True if the user has more sessions than the limit, or the index still lists some that have ended. */
+  exceedsLimit(data: SessionData): Promise<boolean>;
   /** Ends the user's oldest sessions above the limit. */
   enforceLimit(data: SessionData): Promise<void>;
 };
@@ -93,6 +95,9 @@ export function createSessionsBySubject(deps: {
     return ended;
   };
 
+  const exceedsLimit: SessionsBySubject['exceedsLimit'] = async (data) =>
+    maxPerUser > 0 && (await store.count(userOf(data))) > maxPerUser;
+
   return {
     list,
     endOf,
@@ -120,14 +125,20 @@ export function createSessionsBySubject(deps: {
       return markers.some((endedAtMs) => endedAtMs !== undefined && Number(endedAtMs) >= beganAtMs);
     },
 
-    async enforceLimit({ issuer, subject }) {
-      const owner: Owner = { kind: 'subject', issuer, id: subject };
-      if (maxPerUser === 0 || (await store.count(owner)) <= maxPerUser) return;
+    exceedsLimit,
+
+    async enforceLimit(data) {
+      // Replaced sessions have ended since the first count, and reading every key costs more than counting again.
+      if (!(await exceedsLimit(data))) return;
       // Of concurrent sign-ins, the last one lists every session; all use the same order, so they agree on which to keep.
-      const keys = await store.keys(owner);
+      const keys = await store.keys(userOf(data));
       await endEach(keys.slice(0, Math.max(0, keys.length - maxPerUser)), 'limit');
     },
   };
+}
+
+function userOf({ issuer, subject }: SessionData): Owner {
+  return { kind: 'subject', issuer, id: subject };
 }
 
 function isSameOwner(a: Owner, b: Owner): boolean {

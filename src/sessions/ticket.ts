@@ -23,6 +23,8 @@ export type Tickets = {
   issue(lifetimeMs: number): Promise<{ key: string; keyId: number | undefined; setCookie: string }>;
   /** Throws `rate_limited` for a seal that is not in the cache, once `clientAddress` has sent too many forged ones. */
   read(cookieHeader: string | undefined, clientAddress?: string): Promise<TicketReading>;
+  /** The key of a session whose ticket is in the cache of opened seals; for any other, only `read` knows. */
+  readOpened(cookieHeader: string | undefined): string | undefined;
   /** The Set-Cookie value that deletes the ticket. */
   clear(): string;
   /** Drops the cache of opened seals, and repeats reads in progress: call when the secrets have changed. */
@@ -82,6 +84,12 @@ export function createTickets(deps: {
 
   return {
     read,
+
+    readOpened(header) {
+      const cookie = readCookie(header, name);
+      const reading = cookie.kind === 'value' ? opened.get(cookie.value) : undefined;
+      return reading?.kind === 'ticket' ? reading.key : undefined;
+    },
 
     async issue(lifetimeMs) {
       const id = randomIdentifier();

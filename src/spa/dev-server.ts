@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
-import { createProxyMiddleware } from 'http-proxy-middleware';
+import type * as Library from 'http-proxy-middleware';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import { GatewayError } from '../errors.ts';
 import type { OriginPolicy } from '../http/inbound/csrf.ts';
@@ -63,6 +64,8 @@ export function createDevServer({
       cause,
     });
   const errorHandlers = new WeakMap<IncomingMessage, (error: unknown) => void>();
+  // Not at the top: no production uses it, and the module takes 1 MB.
+  const { createProxyMiddleware }: typeof Library = createRequire(import.meta.url)('http-proxy-middleware');
   const proxy = createProxyMiddleware<IncomingMessage, ServerResponse>({
     target: origin,
     changeOrigin: true,

@@ -1,6 +1,8 @@
 import cluster, { type Worker } from 'node:cluster';
 import { unjitteredBackoffMs } from '../concurrency/backoff.ts';
+import { withoutOwnVariables } from '../config/sources.ts';
 import type { Logger } from '../observability/log.ts';
+import { glibcVariables } from '../performance/glibc.ts';
 import type { Listeners } from '../server.ts';
 import { startHeartbeat, watchStart } from './heartbeat.ts';
 import { createSnapshotBroker, isMessage, type ConfigFiles, type Message, type Peer } from './ipc.ts';
@@ -51,7 +53,7 @@ export function supervise(deps: { count: number; files: ConfigFiles; log: Logger
   let hasFailed = false;
 
   const fork = () => {
-    const worker = cluster.fork();
+    const worker = cluster.fork(withoutOwnVariables(glibcVariables));
     closeUntakenConnections(worker);
     const startedAtMs = performance.now();
     const startedWith = files;

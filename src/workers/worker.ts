@@ -4,7 +4,7 @@ import type { Config } from '../config/schema/schema.ts';
 import { sourcesOf } from '../config/sources.ts';
 import type { Logger } from '../observability/log.ts';
 import { configSchema, loadConfig, type LoadedConfig } from '../provider/read-config.ts';
-import type { RunningServer } from '../server.ts';
+import { startServer, type RunningServer } from '../server.ts';
 import { createSnapshotClient, isMessage, type ConfigFiles, type Peer } from './ipc.ts';
 
 /** The configuration that the supervisor wants this worker to start with. */
@@ -38,8 +38,6 @@ export async function startWorker(
   const supervisor = createSupervisorPeer();
   const snapshotClient = createSnapshotClient(supervisor, workerCount);
   const workerLog = log.child({ worker: cluster.worker?.id });
-  // Not at the top: the supervisor loads this module, too.
-  const { startServer } = await import('../server.ts');
   const server = await startServer(config, workerLog, snapshotClient);
   snapshotClient.provide(server.snapshot);
   supervisor.onMessage((message) => {

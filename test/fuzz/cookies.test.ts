@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { beforeAll, describe, it } from 'vitest';
 import { createLoginCookies } from '../../src/auth/login/login-cookies.ts';
+import { createEnvelopes } from '../../src/crypto/envelope.ts';
 import { createKeyRing } from '../../src/crypto/key-ring.ts';
 import { createSealedCookies, type SealedCookies } from '../../src/crypto/sealed-cookie.ts';
 import { createMemoryStore } from '../../src/sessions/store/memory-store.ts';
@@ -29,6 +30,7 @@ const store: Pick<SessionStore, 'putMarker' | 'getMarker' | 'takeMarker'> = {
 };
 const loginCookies = createLoginCookies({
   seals: loginSeals,
+  envelopes: createEnvelopes(keyRing),
   store,
   returnTo: (value) => value ?? undefined,
   defaultReturnTo: '/',

@@ -1,23 +1,12 @@
-import { z } from 'zod';
 import { hashIdentifier, randomIdentifier } from '../../crypto/identifier.ts';
+import type { Envelopes } from '../../crypto/envelope.ts';
 import type { SealedCookies } from '../../crypto/sealed-cookie.ts';
-import { readDpopKey } from '../../dpop/key.ts';
-import type { LoginAttempt } from '../../provider/provider.ts';
 import { clearCookie, cookieName, writeCookie, type CookieAttributes } from '../../sessions/cookie.ts';
-import { stepUpRequirement } from '../../sessions/step-up-requirement.ts';
 import type { MarkerSubject, SessionStore } from '../../sessions/store/store.ts';
 import { LOGIN_LIFETIME_MS } from '../../timing.ts';
 import type { ReturnTo } from '../return-to.ts';
 import { createAttemptSlots, type AttemptCookie } from './attempt-slots.ts';
-
-/** A pending login in one tab of a browser. */
-export type PendingLogin = LoginAttempt & {
-  /** Where the browser goes after the login. */
-  readonly returnTo: string;
-  readonly startedAtMs: number;
-  /** The key of the session that the browser had at the start, or got since; it ends when the login succeeds. */
-  readonly replaces?: string | undefined;
-};
+import { createStoredLogins, isCookieSeal, readPendingLogin, type PendingLogin } from './pending-login.ts';
 
 /** A pending login, and the cookie that names or holds it. */
 export type FoundLogin = { readonly login: PendingLogin; readonly cookie: AttemptCookie };
@@ -49,26 +38,10 @@ const MAX_IN_COOKIE = { seal: 950, returnTo: 64 };
 /** The most characters that clear cookies in one response, whose head a proxy in front may limit to 4 kB; later ones clear more. */
 const MAX_CLEARING_LENGTH = 1_500;
 
-const pendingLogin = z.object({
-  /** The identifier in the cookie of an attempt that the store has. */
-  id: z.string().optional(),
-  issuer: z.string(),
-  state: z.string(),
-  nonce: z.string(),
-  codeVerifier: z.string(),
-  dpopKey: z.string().transform(readDpopKey).optional(),
-  maxAge: z.number().optional(),
-  stepUp: stepUpRequirement.optional(),
-  returnTo: z.string().optional(),
-  startedAtMs: z.number(),
-  replaces: z.string().optional(),
-});
-
 const stateHashOf = (state: string) => hashIdentifier('login', state).slice(0, 8);
 const markerOf = (id: string): MarkerSubject => ['login', id];
 /** Marks an attempt that only its cookie had. */
 const takenMarker = (state: string): MarkerSubject => ['login_taken', state];
-const isSeal = (content: string) => content.startsWith('Fe26.2*');
 
 /**
  * The store has the attempt, sealed, and the cookie only its random identifier, so that the cookies of many tabs stay short.
@@ -77,6 +50,7 @@ const isSeal = (content: string) => content.startsWith('Fe26.2*');
  */
 export function createLoginCookies(deps: {
   seals: SealedCookies;
+  envelopes: Pick<Envelopes, 'seal' | 'open'>;
   store: Pick<SessionStore, 'putMarker' | 'getMarker' | 'takeMarker'>;
   returnTo: ReturnTo;
   /** Replaces a `returnTo` that has no room while the store is down. */
@@ -87,11 +61,11 @@ export function createLoginCookies(deps: {
   const { seals, store, returnTo, defaultReturnTo, secure, clock } = deps;
   const slots = createAttemptSlots(`${cookieName('coatcheck-login', secure)}-`);
   const attributes: CookieAttributes = { secure, sameSite: 'lax' };
+  const storedLogins = createStoredLogins(deps);
 
   const remainingMs = ({ startedAtMs }: PendingLogin) => LOGIN_LIFETIME_MS - (clock() - startedAtMs);
   const put = async (id: string, login: PendingLogin, condition?: 'if_present') => {
-    const seal = await seals.seal({ ...login, id }, LIFETIME_SECONDS);
-    await store.putMarker(markerOf(id), seal, remainingMs(login), condition);
+    await store.putMarker(markerOf(id), storedLogins.seal(id, login), remainingMs(login), condition);
   };
   const write = (name: string, login: PendingLogin, content: string) =>
     writeCookie(name, slots.write({ ...login, stateHash: stateHashOf(login.state) }, content), {
@@ -106,14 +80,16 @@ export function createLoginCookies(deps: {
     return seal.length > MAX_IN_COOKIE.seal ? undefined : write(slots.long, login, seal);
   };
 
+  const loadStored = async (id: string): Promise<unknown> => {
+    const text = await store.getMarker(markerOf(id));
+    return text === undefined ? undefined : storedLogins.open(id, text);
+  };
   const load = async ({ content }: AttemptCookie): Promise<PendingLogin | undefined> => {
-    const isStored = !isSeal(content);
-    const seal = isStored ? await store.getMarker(markerOf(content)) : content;
-    const login = pendingLogin.safeParse(seal && (await seals.unseal(seal))).data;
-    // SECURITY: whoever can write to the store could put the seal of another attempt here.
-    if (login === undefined || login.id !== (isStored ? content : undefined)) return undefined;
-    const { id: _, ...attempt } = login;
-    const pending = { ...attempt, returnTo: attempt.returnTo ?? defaultReturnTo };
+    const login = readPendingLogin(
+      isCookieSeal(content) ? await seals.unseal(content) : await loadStored(content),
+    );
+    if (login === undefined) return undefined;
+    const pending = { ...login, returnTo: login.returnTo ?? defaultReturnTo };
     return remainingMs(pending) > 0 ? pending : undefined;
   };
   const readOwn = (state: string, header: string | undefined) => {
@@ -172,13 +148,15 @@ export function createLoginCookies(deps: {
     },
 
     async take({ login, cookie }) {
-      if (!isSeal(cookie.content)) return (await store.takeMarker(markerOf(cookie.content))) !== undefined;
+      if (!isCookieSeal(cookie.content))
+        return (await store.takeMarker(markerOf(cookie.content))) !== undefined;
       return store.putMarker(takenMarker(login.state), '', remainingMs(login), 'if_absent');
     },
 
     async update({ login, cookie }, replaces) {
       const changed = { ...login, replaces };
-      if (isSeal(cookie.content)) return [await writeSealed(changed)].filter((line) => line !== undefined);
+      if (isCookieSeal(cookie.content))
+        return [await writeSealed(changed)].filter((line) => line !== undefined);
       // A sign-in that has succeeded must not fail for another tab.
       await put(cookie.content, changed, 'if_present').catch(() => undefined);
       return [];

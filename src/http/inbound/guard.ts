@@ -1,5 +1,4 @@
-import type { RequestHandler } from 'express';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError } from '../../errors.ts';
 import type { ClientAddress, RequestSource } from './client-address.ts';
@@ -129,20 +128,25 @@ function checkBodyUnread({ headers, readableDidRead }: IncomingMessage): void {
   });
 }
 
-/** Creates the first middleware. It stores the request context in `response.locals` for all later ones. */
-export function createGuardMiddleware(guard: Guard): RequestHandler {
-  return function checkRequest(request, response, next) {
-    const context = guard.open(request);
-    response.locals.context = context;
-    const { socket } = request;
-    // SECURITY: Node.js parses pipelined requests without a limit, and each waits in memory for those before it.
-    if (!guard.beginResponse(socket)) return void socket.destroy();
-    response.on('close', () => guard.endResponse(socket));
-    // SECURITY: bytes after an upgrade offer may belong to the other protocol. Node.js 24 discards those that arrive in the
-    // same chunk and parses later ones as a request.
-    if (request.headers.upgrade !== undefined) response.setHeader('Connection', 'close');
-    guard.check(request, context);
-    checkBodyUnread(request);
-    next();
-  };
+/**
+ * Runs the checks of the guard on a request, before all other steps. False for a request that gets no response: its connection
+ * is closed.
+ */
+export function admit(
+  guard: Guard,
+  request: IncomingMessage,
+  response: ServerResponse,
+  context: RequestContext,
+): boolean {
+  // SECURITY: Node.js parses pipelined requests without a limit, and each waits in memory for those before it.
+  if (!guard.beginResponse(request.socket)) {
+    request.socket.destroy();
+    return false;
+  }
+  // SECURITY: bytes after an upgrade offer may belong to the other protocol. Node.js 24 discards those that arrive in the
+  // same chunk and parses later ones as a request.
+  if (request.headers.upgrade !== undefined) response.setHeader('Connection', 'close');
+  guard.check(request, context);
+  checkBodyUnread(request);
+  return true;
 }

@@ -50,9 +50,9 @@ export function auditedRequest({ requestId, clientAddress }: RequestContext): Au
   return { requestId, clientAddress };
 }
 
-/** Returns the context that the guard middleware stored. Throws when that middleware has not run. */
+/** Returns the context that the pipeline stored for Express. Throws when the pipeline has not run. */
 export function requestContextOf(response: ServerResponse & { locals: Express.Locals }): RequestContext {
   const { context } = response.locals;
-  if (context === undefined) throw new Error('the request has no context; the guard middleware has not run');
+  if (context === undefined) throw new Error('the request has no context; the pipeline has not run');
   return context;
 }

@@ -1,38 +1,45 @@
-import type { ErrorRequestHandler } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../../errors.ts';
 import { createLogLimit, type LogLimit } from '../../observability/log-limit.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import { OUTAGE_REPORT_INTERVAL_MS } from '../../timing.ts';
 import { isNavigation } from '../inbound/navigation.ts';
-import { createRequestId } from '../inbound/request-context.ts';
+import type { RequestContext } from '../inbound/request-context.ts';
 import { isSending, linger } from '../server/lingering-close.ts';
 import type { NavigationErrors } from './navigation-errors.ts';
 import type { Problems } from './problem.ts';
+
+/** Responds to a request that has failed with this error. */
+export type ProblemResponder = (
+  error: unknown,
+  request: IncomingMessage,
+  response: ServerResponse,
+  context: RequestContext,
+) => void;
 
 /**
  * Turns an error of the pipeline into a response: a page or a redirect for a navigation, otherwise a problem document. Logs the
  * error's cause and never sends it.
  */
-export function createProblemMiddleware(deps: {
+export function createProblemResponder(deps: {
   problems: Problems;
   navigationErrors: NavigationErrors;
   log: Logger;
   metrics: RefusalMetrics;
-}): ErrorRequestHandler {
+}): ProblemResponder {
   const { problems, navigationErrors, log, metrics } = deps;
   const logProblem = createProblemLog(log, metrics);
-  return function respondWithProblem(error, request, response, _next) {
-    const { context } = response.locals;
-    const requestId = context?.requestId ?? createRequestId();
+  return (error, request, response, context) => {
+    const { requestId } = context;
     logProblem(error, requestId);
     if (response.headersSent) return void response.destroy();
     const problem =
-      isNavigation(request) || context?.failureReturnTo?.always
+      isNavigation(request) || context.failureReturnTo?.always
         ? navigationErrors(error, { method: request.method, requestId, context })
         : problems(error, requestId);
     for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
-    response.status(problem.status);
+    response.statusCode = problem.status;
     // SECURITY: after a malformed request, the start of the next one is ambiguous (RFC 9112, section 11.2).
     if (error instanceof GatewayError && error.code === 'bad_request')
       response.setHeader('Connection', 'close');

@@ -1,5 +1,6 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import { cachedByLabels, SECONDS_BUCKETS } from './children.ts';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { SECONDS_BUCKETS } from './children.ts';
+import { createFastCounter, createFastHistogram } from './counted.ts';
 import { createExemplars, type Exemplars } from './exemplars.ts';
 
 export type Upstream401Action = 'replayed' | 'passed' | 'step_up';
@@ -26,20 +27,20 @@ export function createRequestMetrics(
   { openWebSockets }: { openWebSockets: () => number },
 ): { metrics: RequestMetrics; exemplars: Exemplars } {
   const registers = [registry];
-  const requests = new Counter({
+  const countRequest = createFastCounter({
     name: 'coatcheck_http_requests_total',
     help: 'HTTP requests served, by route, method and status.',
     labelNames: ['route', 'method', 'status'],
     registers,
   });
-  const durations = new Histogram({
+  const timeRequest = createFastHistogram({
     name: DURATION,
     help: 'Time from a request to the end of its response, by route.',
     labelNames: ['route'],
     buckets: SECONDS_BUCKETS,
     registers,
   });
-  const upstreamDurations = new Histogram({
+  const timeUpstream = createFastHistogram({
     name: 'coatcheck_upstream_response_seconds',
     help: 'Time from a call to an API until the head of its response, by route; each attempt counts.',
     labelNames: ['route'],
@@ -84,21 +85,18 @@ export function createRequestMetrics(
   for (const code of ['csrf_rejected', 'origin_rejected']) csrfRefusals.inc({ code }, 0);
 
   const exemplars = createExemplars(DURATION, SECONDS_BUCKETS);
-  const countRequest = cachedByLabels((route, method, status) => requests.labels(route, method, status));
-  const timeRequest = cachedByLabels((route) => durations.labels(route));
-  const timeUpstream = cachedByLabels((route) => upstreamDurations.labels(route));
 
   return {
     exemplars,
     metrics: {
       request(route, method, status, seconds, traceId) {
-        countRequest(route, method, String(status)).inc();
-        timeRequest(route).observe(seconds);
+        countRequest(route, method, String(status));
+        timeRequest(route, seconds);
         if (traceId !== undefined) exemplars.record(route, seconds, traceId);
       },
       requestBegan: () => void (inFlight += 1),
       requestEnded: () => void (inFlight -= 1),
-      upstreamResponse: (route, seconds) => timeUpstream(route).observe(seconds),
+      upstreamResponse: timeUpstream,
       upstream401: (action) => upstream401s.inc({ action }),
       csrfRefusal: (code) => csrfRefusals.inc({ code }),
       rateLimited: (limit) => rateLimited.inc({ limit }),

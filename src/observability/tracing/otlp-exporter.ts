@@ -1,19 +1,6 @@
 import type { TracesTarget } from '../../config/traces-target.ts';
-
-/** A finished span. Times are nanoseconds since the epoch. */
-export type FinishedSpan = {
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly parentSpanId: string | undefined;
-  readonly name: string;
-  readonly kind: SpanKind;
-  readonly startsAtNs: bigint;
-  readonly endsAtNs: bigint;
-  readonly attributes: Readonly<Record<string, string | number>>;
-  readonly hasFailed: boolean;
-};
-
-export type SpanKind = 'internal' | 'server' | 'client';
+import type { FinishedSpan } from './finished-span.ts';
+import { createTraceRequests } from './otlp-json.ts';
 
 /** Sends spans in batches, and never waits for the collector. */
 export type SpanExporter = {
@@ -29,10 +16,6 @@ const INTERVAL_MS = 2_000;
 const TIMEOUT_MS = 5_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 
-/** The numbers of the protocol (opentelemetry-proto, trace.proto). */
-const kinds: Readonly<Record<SpanKind, number>> = { internal: 1, server: 2, client: 3 };
-const STATUS_ERROR = 2;
-
 /** OTLP over HTTP in JSON. A batch that the collector does not take is dropped and counted. */
 export function createOtlpExporter(deps: {
   target: TracesTarget;
@@ -41,6 +24,7 @@ export function createOtlpExporter(deps: {
   onChange: (error: unknown) => void;
 }): SpanExporter {
   const { target, count, onChange } = deps;
+  const textOf = createTraceRequests(target.resource);
   let queue: FinishedSpan[] = [];
   let sending: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -51,7 +35,7 @@ export function createOtlpExporter(deps: {
       const response = await fetch(target.url, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json', ...target.headers },
-        body: JSON.stringify(requestOf(spans, target.resource)),
+        body: textOf(spans),
         redirect: 'error',
         signal: AbortSignal.timeout(timeoutMs),
       });
@@ -98,38 +82,4 @@ export function createOtlpExporter(deps: {
       queue = [];
     },
   };
-}
-
-/** The body of `POST /v1/traces` (opentelemetry-proto, trace_service.proto, in its JSON mapping). */
-function requestOf(spans: readonly FinishedSpan[], resource: TracesTarget['resource']): unknown {
-  return {
-    resourceSpans: [
-      {
-        resource: { attributes: attributesOf(resource) },
-        scopeSpans: [{ scope: { name: 'coatcheck' }, spans: spans.map(describeSpan) }],
-      },
-    ],
-  };
-}
-
-function describeSpan(span: FinishedSpan): unknown {
-  const { traceId, spanId, parentSpanId, name, kind, attributes, hasFailed } = span;
-  return {
-    traceId,
-    spanId,
-    ...(parentSpanId !== undefined && { parentSpanId }),
-    name,
-    kind: kinds[kind],
-    startTimeUnixNano: String(span.startsAtNs),
-    endTimeUnixNano: String(span.endsAtNs),
-    attributes: attributesOf(attributes),
-    ...(hasFailed && { status: { code: STATUS_ERROR } }),
-  };
-}
-
-function attributesOf(attributes: Readonly<Record<string, string | number>>): unknown[] {
-  return Object.entries(attributes).map(([key, value]) => ({
-    key,
-    value: typeof value === 'string' ? { stringValue: value } : { intValue: String(value) },
-  }));
 }

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { randomBytes } from 'node:crypto';
-import type { FinishedSpan, SpanExporter, SpanKind } from './otlp-exporter.ts';
+import type { FinishedSpan, SpanKind } from './finished-span.ts';
+import type { SpanExporter } from './otlp-exporter.ts';
+import { createSpanIds } from './span-ids.ts';
 import { readTraceparent, writeTraceparent } from './trace-context.ts';
 
 /**
@@ -56,44 +57,47 @@ export type RequestTrace = {
   end(attributes: SpanAttributes): void;
 };
 
-type Recorded = Span & { readonly id: string };
+/** A span that is recorded. One object holds all of it until it is exported. */
+type Recorded = Span & { -readonly [Key in keyof FinishedSpan]: FinishedSpan[Key] };
+
+const noAttributes = {};
 
 /** `sampleRatio` is the share of traces that are recorded; 0 records none, not even those that a trusted peer samples. */
 export function createTracing(deps: { exporter: SpanExporter; sampleRatio: () => number }): Tracing {
   const { exporter, sampleRatio } = deps;
   const storage = new AsyncLocalStorage<Recorded>();
+  const nextSpanId = createSpanIds();
 
   /** `random` is a part of the trace id, so that every process decides alike. */
   const isInSample = (traceId: string) =>
     Number.parseInt(traceId.slice(-8), 16) < sampleRatio() * 0x1_0000_0000;
 
-  const begin = (name: string, kind: SpanKind, traceId: string, parentSpanId: string | undefined) => {
-    const id = randomBytes(8).toString('hex');
-    const startsAtNs = nowNs();
-    let attributes: SpanAttributes = {};
-    const recorded: Recorded = {
-      id,
+  const begin = (
+    name: string,
+    kind: SpanKind,
+    traceId: string,
+    parentSpanId: string | undefined,
+  ): Recorded => {
+    const spanId = nextSpanId();
+    const startsAtMicros = nowMicros();
+    return {
       traceId,
-      traceparent: writeTraceparent({ traceId, spanId: id, isSampled: true }),
-      set(more) {
-        attributes = { ...attributes, ...more };
-      },
+      spanId,
+      parentSpanId,
+      name,
+      kind,
+      startsAtMicros,
+      endsAtMicros: startsAtMicros,
+      attributes: noAttributes,
+      hasFailed: false,
+      traceparent: writeTraceparent({ traceId, spanId, isSampled: true }),
+      set,
     };
-    const end = (hasFailed: boolean) => {
-      const finished: FinishedSpan = {
-        traceId,
-        spanId: id,
-        parentSpanId,
-        name,
-        kind,
-        startsAtNs,
-        endsAtNs: nowNs(),
-        attributes: { ...attributes },
-        hasFailed,
-      };
-      exporter.add(finished);
-    };
-    return { recorded, end };
+  };
+  const end = (span: Recorded, hasFailed: boolean) => {
+    span.endsAtMicros = nowMicros();
+    span.hasFailed = hasFailed;
+    exporter.add(span);
   };
 
   return {
@@ -111,18 +115,18 @@ export function createTracing(deps: { exporter: SpanExporter; sampleRatio: () =>
           end: () => undefined,
         };
       }
-      const { recorded, end } = begin(name, 'server', traceId, parent?.spanId);
+      const span = begin(name, 'server', traceId, parent?.spanId);
       let hasEnded = false;
       return {
         traceId,
         isSampled: true,
-        run: (handle) => storage.run(recorded, handle),
-        traceparent: recorded.traceparent,
+        run: (handle) => storage.run(span, handle),
+        traceparent: span.traceparent,
         end(attributes) {
           if (hasEnded) return;
           hasEnded = true;
-          recorded.set(attributes);
-          end((attributes['http.response.status_code'] ?? 0) >= 500);
+          span.set(attributes);
+          end(span, (attributes['http.response.status_code'] ?? 0) >= 500);
         },
       };
     },
@@ -130,14 +134,14 @@ export function createTracing(deps: { exporter: SpanExporter; sampleRatio: () =>
     async span(name, kind, run) {
       const parent = storage.getStore();
       if (parent === undefined) return run(undefined);
-      const { recorded, end } = begin(name, kind, parent.traceId, parent.id);
+      const span = begin(name, kind, parent.traceId, parent.spanId);
       let hasFailed = true;
       try {
-        const result = await storage.run(recorded, () => run(recorded));
+        const result = await storage.run(span, () => run(span));
         hasFailed = false;
         return result;
       } finally {
-        end(hasFailed);
+        end(span, hasFailed);
       }
     },
 
@@ -145,6 +149,13 @@ export function createTracing(deps: { exporter: SpanExporter; sampleRatio: () =>
   };
 }
 
-function nowNs(): bigint {
-  return BigInt(Math.round((performance.timeOrigin + performance.now()) * 1_000)) * 1_000n;
+/** The object of the caller is kept as it is, and is replaced by the next call. */
+function set(this: Recorded, attributes: SpanAttributes): void {
+  this.attributes = this.attributes === noAttributes ? attributes : { ...this.attributes, ...attributes };
+}
+
+const { timeOrigin } = performance;
+
+function nowMicros(): number {
+  return Math.round((timeOrigin + performance.now()) * 1_000);
 }

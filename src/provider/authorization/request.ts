@@ -1,6 +1,7 @@
 import * as oauth from 'openid-client';
 import type { SigningKeys } from '../../crypto/signing-keys.ts';
 import { toPrivateKey } from '../client/authentication.ts';
+import { metadataOf } from '../client/metadata.ts';
 import type { AuthorizationConfig } from './keys.ts';
 
 /** The name of the endpoint in messages. */
@@ -41,7 +42,7 @@ export function createAuthorizationRequest(
   return async (client, parameters, options) => {
     if (responseMode !== 'query') parameters.set('response_mode', responseMode);
     const request = await sign(client, parameters);
-    return usesPar(par, client.serverMetadata())
+    return usesPar(par, metadataOf(client))
       ? oauth.buildAuthorizationUrlWithPAR(client, request, options)
       : oauth.buildAuthorizationUrl(client, request);
   };

@@ -8,6 +8,7 @@ import type { BindingMessageSource } from '../../config/values/binding-message.t
 import type { DpopKey } from '../../dpop/key.ts';
 import { withTimeout } from '../../concurrency/with-timeout.ts';
 import type { SignBackchannelRequest } from '../authorization/backchannel-request.ts';
+import { metadataOf } from '../client/metadata.ts';
 import type { DpopHandles } from '../dpop/handles.ts';
 import { loginFailure, loginRefused, providerUnavailable } from '../login-failure.ts';
 import { classifyRefreshFailure } from '../refusal.ts';
@@ -95,7 +96,7 @@ export function createDecoupledLogin(deps: {
 
     async begin({ loginHint, bindingMessage: message }) {
       const config = await deps.client();
-      if (config.serverMetadata().backchannel_authentication_endpoint === undefined)
+      if (metadataOf(config).backchannel_authentication_endpoint === undefined)
         throw loginRefused(`the provider has no ${endpoint}`);
       try {
         const request = {

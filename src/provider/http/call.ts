@@ -16,12 +16,22 @@ export type ProviderRequest = {
 };
 
 /** The whole response to it; the body is decompressed. */
-export type ProviderResponse = { readonly status: number; readonly headers: Headers; readonly text: string };
+export type ProviderResponse = {
+  readonly status: number;
+  readonly headers: readonly [name: string, value: string][];
+  readonly text: string;
+};
 
 /** Larger than any legitimate response of a provider, in bytes. */
 const MAX_RESPONSE_BYTES = 1_048_576;
 /** More than any provider applies, one after the other. */
 const MAX_CODINGS = 4;
+
+/** The fields that arrived, by their names in lower case. */
+type ReceivedFields = Readonly<Record<string, string | string[] | undefined>>;
+
+/** Drops a byte order mark, and replaces what is not UTF-8. */
+const decoder = new TextDecoder();
 
 /** The names of fields that describe the bytes on the wire and not the text. */
 const ofWire: ReadonlySet<string> = new Set(['content-encoding', 'content-length', 'transfer-encoding']);
@@ -51,7 +61,7 @@ export function callProvider(dispatcher: Dispatcher, request: ProviderRequest): 
   else signal?.addEventListener('abort', onAbort, { once: true });
 
   let status = 0;
-  let fields: Headers;
+  let fields: ReceivedFields = {};
   let size = 0;
   const chunks: Buffer[] = [];
   const settle = () => {
@@ -74,7 +84,7 @@ export function callProvider(dispatcher: Dispatcher, request: ProviderRequest): 
         // Informational responses come before the response.
         if (code < 200) return;
         status = code;
-        fields = toHeaders(received);
+        fields = received;
       },
       onResponseData(_, chunk) {
         size += chunk.length;
@@ -84,9 +94,8 @@ export function callProvider(dispatcher: Dispatcher, request: ProviderRequest): 
       onResponseEnd() {
         settle();
         try {
-          const bytes = decompress(Buffer.concat(chunks), fields.get('content-encoding'));
-          for (const name of ofWire) fields.delete(name);
-          response.resolve({ status, headers: fields, text: new TextDecoder().decode(bytes) });
+          const bytes = decompress(Buffer.concat(chunks), [fields['content-encoding'] ?? []].flat());
+          response.resolve({ status, headers: headersOf(fields), text: decoder.decode(bytes) });
         } catch (error) {
           response.reject(error);
         }
@@ -106,19 +115,21 @@ function withDefaults(headers: Readonly<Record<string, string>>): Record<string,
   return { 'user-agent': 'coatcheck', 'accept-encoding': 'gzip, deflate, br', ...headers };
 }
 
-function toHeaders(received: Readonly<Record<string, string | string[] | undefined>>): Headers {
-  const headers = new Headers();
+function headersOf(received: ReceivedFields): [name: string, value: string][] {
+  const headers: [string, string][] = [];
   for (const [name, value] of Object.entries(received)) {
-    for (const one of typeof value === 'string' ? [value] : (value ?? [])) headers.append(name, one);
+    if (ofWire.has(name)) continue;
+    for (const one of typeof value === 'string' ? [value] : (value ?? [])) headers.push([name, one]);
   }
   return headers;
 }
 
 /** Undoes the content codings, the last one first (RFC 9110, section 8.4). */
-function decompress(bytes: Buffer, contentEncoding: string | null): Buffer {
+function decompress(bytes: Buffer, contentEncodings: readonly string[]): Buffer {
   // A response to HEAD, or an empty one, may name the coding that a body would have.
   if (bytes.length === 0) return bytes;
-  const codings = (contentEncoding?.toLowerCase().split(',') ?? [])
+  const codings = contentEncodings
+    .flatMap((field) => field.toLowerCase().split(','))
     .map((coding) => coding.replaceAll(/[\t ]/g, ''))
     .filter((coding) => coding !== '' && coding !== 'identity');
   if (codings.length > MAX_CODINGS) throw new Error("the provider's response has too many content codings");

@@ -1,6 +1,7 @@
-import { buildConnector } from 'undici';
+import type { buildConnector as Undici } from 'undici';
 import type { ProviderSection } from '../../config/schema/provider-section.ts';
 import { tlsOptions } from '../../config/schema/tls.ts';
+import { buildConnector } from '../../performance/undici.ts';
 import { createProxyFor } from './proxy.ts';
 import { openTunnel } from './tunnel.ts';
 
@@ -16,7 +17,7 @@ export function createConnector({ proxy, tls }: Pick<ProviderSection, 'proxy' | 
     ...tlsOptions(tls),
   });
 
-  const connector: buildConnector.connector = (options, callback) => {
+  const connector: Undici.connector = (options, callback) => {
     const { protocol, hostname } = options;
     const host = hostname.replace(/^\[|\]$/g, '');
     const port = options.port === '' ? (protocol === 'https:' ? 443 : 80) : Number(options.port);

@@ -1,10 +1,11 @@
 import type { CustomFetch } from 'openid-client';
-import { Agent } from 'undici';
 import type { ProviderSection } from '../../config/schema/provider-section.ts';
 import type { Tracing } from '../../observability/tracing/tracing.ts';
+import { Agent } from '../../performance/undici.ts';
 import type { ProviderHealth } from '../provider-health.ts';
 import { callProvider, type ProviderRequest, type ProviderResponse } from './call.ts';
 import { createConnector } from './connector.ts';
+import { createResponse } from './text-response.ts';
 
 /** The connections to one provider, and the fetch that goes over them. */
 export type ProviderClient = {
@@ -71,8 +72,8 @@ export function createProviderClient(deps: {
           const hasBody = text !== '' && status !== 204 && status !== 304;
           const transformed = hasBody ? transformText(text, status) : null;
           // Providers label token responses as text or HTML; openid-client would reject them for that.
-          if (transformed !== null && transformed !== text) fields.set('content-type', 'application/json');
-          return new Response(transformed, { status, headers: fields });
+          const isOther = transformed !== null && transformed !== text;
+          return createResponse(transformed, status, isOther ? withJsonType(fields) : fields);
         } catch (error) {
           if (!isNotSent(error)) health.failed(error);
           throw maySend !== undefined && !isSent
@@ -83,6 +84,11 @@ export function createProviderClient(deps: {
     },
     close: () => void agent.destroy(),
   };
+}
+
+function withJsonType(headers: ProviderResponse['headers']): ProviderResponse['headers'] {
+  const others = headers.filter(([name]) => name !== 'content-type');
+  return [...others, ['content-type', 'application/json']];
 }
 
 /** True when the error, or one of its causes, says that nothing was sent. */

@@ -50,13 +50,24 @@ export async function discover(
   const mayUseHttp = [config.issuer, config.discoveryUrl, ...Object.values(config.endpoints)].some(
     (url) => url?.startsWith('http:') === true,
   );
-  const createClient = (timeoutMs: number, fetchOfClient: oauth.CustomFetch) => {
-    const client = new oauth.Configuration(server, config.clientId, undefined, authenticate);
+  const createClient = (
+    timeoutMs: number,
+    fetchOfClient: oauth.CustomFetch,
+    metadata: oauth.ServerMetadata = server,
+  ) => {
+    const client = new oauth.Configuration(metadata, config.clientId, undefined, authenticate);
     client.timeout = timeoutMs / 1000;
     client[oauth.customFetch] = dpop.learning(fetchOfClient);
     // SECURITY: `checkServerMetadata` decides which endpoints may then be http.
     if (mayUseHttp) oauth.allowInsecureRequests(client);
     return client;
+  };
+  // What a refresh uses of the metadata: openid-client 6 copies those of each client.
+  const { issuer, token_endpoint: tokenEndpoint, mtls_endpoint_aliases: aliases } = server;
+  const refreshMetadata = {
+    issuer,
+    ...(tokenEndpoint !== undefined && { token_endpoint: tokenEndpoint }),
+    ...(aliases !== undefined && { mtls_endpoint_aliases: aliases }),
   };
   const keys = {
     signing: checkServerMetadata(server, config),
@@ -76,6 +87,7 @@ export async function discover(
       createClient(
         deps.refreshTimeoutMs,
         withOneDeadline(acceptAnySuccess(http.fetchWith({ transformText: detachTokens, maySend }))),
+        refreshMetadata,
       ),
     userinfo: createUserinfo({
       config,

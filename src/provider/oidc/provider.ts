@@ -6,6 +6,7 @@ import { createBackchannelRequest } from '../authorization/backchannel-request.t
 import { createAuthorizationRequest } from '../authorization/request.ts';
 import { createClientAuthentication } from '../client/authentication.ts';
 import { decryptIdToken } from '../client/id-token-decryption.ts';
+import { metadataOf } from '../client/metadata.ts';
 import { createUnverifiableReport } from '../client/unverifiable-report.ts';
 import { CIBA_GRANT, createDecoupledLogin } from '../decoupled/login.ts';
 import { createDiscovery } from '../discovery.ts';
@@ -179,7 +180,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
     async revoke(refreshToken): Promise<RevocationOutcome> {
       try {
         const current = await client();
-        if (current.serverMetadata().revocation_endpoint !== undefined)
+        if (metadataOf(current).revocation_endpoint !== undefined)
           await oauth.tokenRevocation(current, refreshToken, { token_type_hint: 'refresh_token' });
         return { kind: 'revoked' };
       } catch (cause) {
@@ -193,7 +194,7 @@ export function createOidcProvider(deps: ProviderDeps<OidcProviderConfig>): Prov
       if (logoutUrl !== undefined)
         return fillLogoutUrl(logoutUrl, { clientId, returnTo: postLogoutRedirectUri });
       const current = discovery.current()?.client;
-      if (current?.serverMetadata().end_session_endpoint === undefined) return undefined;
+      if (current === undefined || metadataOf(current).end_session_endpoint === undefined) return undefined;
       return oauth.buildEndSessionUrl(current, {
         post_logout_redirect_uri: postLogoutRedirectUri,
         ...(idTokenHint === undefined ? {} : { id_token_hint: idTokenHint }),

@@ -5,10 +5,10 @@ import type { EndWatcher } from '../../sessions/end-watcher.ts';
 /** Long responses, such as event streams and downloads, which end with their session. */
 export type SessionBoundResponses = {
   /**
-   * Settles as `forwarding` does. When that takes longer than a second or two, and the session ends first, the response is
-   * aborted.
+   * Follows a response until the returned function is called. When that takes longer than a second or two, and the session ends
+   * first, the response is aborted.
    */
-  follow(forwarding: Promise<void>, response: ServerResponse, session: SessionView): Promise<void>;
+  follow(response: ServerResponse, session: SessionView): () => void;
 };
 
 type OpenResponse = {
@@ -50,16 +50,14 @@ export function createSessionBoundResponses(endWatcher: EndWatcher): SessionBoun
   const checkLater = () => setTimeout(check, CHECK_INTERVAL_MS).unref();
 
   return {
-    async follow(forwarding, response, session) {
+    follow(response, session) {
       const entry: OpenResponse = { response, session, index: open.length, age: 'new', unwatch: undefined };
       open.push(entry);
       timer ??= checkLater();
-      try {
-        await forwarding;
-      } finally {
+      return () => {
         remove(entry);
         entry.unwatch?.();
-      }
+      };
     },
   };
 }

@@ -21,13 +21,15 @@ export type SessionReading<Kind = SessionView> =
   | { kind: 'live'; session: Kind };
 
 /**
- * Finds the session of a request. With a client address, each of these throws `rate_limited` once that address has sent too
+ * Finds the session of a request. With a client address, each that may wait throws `rate_limited` once that address has sent too
  * many forged cookies. All but `peek` throw `store_unavailable` for a cookie that another process can open: without it, the
  * response would read as a sign-out.
  */
 export type SessionLookup = {
   /** Finds the session of a request. Does not extend its idle limit. */
   peek(cookieHeader: string | undefined, clientAddress?: string): Promise<SessionReading>;
+  /** Like `touch`, for a session in memory: most are. For any other, only `touch` knows. */
+  touchInMemory(cookieHeader: string | undefined): { kind: 'live'; session: SessionView } | undefined;
   /** Finds the session of a request and extends its idle limit. */
   touch(cookieHeader: string | undefined, clientAddress?: string): Promise<SessionReading>;
   /** Like `touch`, but extends the limit however short ago that last happened, before it gives the session. */
@@ -157,6 +159,14 @@ export function createSessionLookup(deps: LookupDeps): SessionLookup {
 
   return {
     peek,
+
+    touchInMemory(cookieHeader) {
+      const key = tickets.readOpened(cookieHeader);
+      const session = key === undefined ? undefined : getFromMemory(key);
+      if (session === undefined || unannouncedEnds.isEnded(session)) return undefined;
+      extendIdleLimit(session);
+      return { kind: 'live', session };
+    },
 
     async touch(...cookie) {
       const reading = await orThrowIfPeerHasKey(await peek(...cookie));

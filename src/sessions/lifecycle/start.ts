@@ -73,9 +73,17 @@ export function createSessionStart(deps: {
     };
     if (sessionEndsAtMs(data) <= now)
       throw loginRefused('the provider reports that the session has already ended ("session_expiry")');
-    await store.create(key, data, now + deps.idleTimeout, predecessors);
-    // SECURITY: checked once the index lists the session, and before the browser has its ticket.
-    if (await bySubject.isSignInRefused(data, beganAtMs)) {
+    let isRefused = false;
+    let mayExceedLimit = false;
+    await store.create(key, data, now + deps.idleTimeout, predecessors, async () => {
+      [isRefused, mayExceedLimit] = await Promise.all([
+        // SECURITY: checked once the index lists the session, and before the browser has its ticket.
+        bySubject.isSignInRefused(data, beganAtMs),
+        // Counts the sessions that this one replaces as well.
+        bySubject.exceedsLimit(data),
+      ]);
+    });
+    if (isRefused) {
       await store.remove(key);
       throw loginRefused('the provider ended this session during the sign-in; sign in again');
     }
@@ -93,7 +101,7 @@ export function createSessionStart(deps: {
     // Its idle limit is new, so that no request extends it in the first minute.
     metrics.sessionUsed(Infinity);
     log.info({ session: key }, 'session started');
-    await bySubject.enforceLimit(data);
+    if (mayExceedLimit) await bySubject.enforceLimit(data);
     return { key, setCookie };
   };
 }

@@ -68,7 +68,7 @@ export function createMemoryStore(deps: {
       return record && sessionView(record, deps.claimSelection?.names());
     },
     isUnreadable: () => false,
-    async create(key, data, idleExpiresAtMs, predecessors = []) {
+    async create(key, data, idleExpiresAtMs, predecessors = [], onStored) {
       const predecessor = predecessors.find(
         (earlier) => getLive(earlier)?.data.tokens.refreshToken === data.tokens.refreshToken,
       );
@@ -79,6 +79,7 @@ export function createMemoryStore(deps: {
       for (const name of ownersOf(data).map(ownerName)) {
         keysByOwner.set(name, (keysByOwner.get(name) ?? new Set()).add(key));
       }
+      await onStored?.();
     },
     async replace(key, data, expectedVersion, condition) {
       const record = getLive(key);

@@ -42,13 +42,15 @@ export type SessionStore = {
   isUnreadable(key: string): boolean;
   /**
    * Creates a session in the current generation. The index lists it before it can be loaded. The count of unanswered sendings
-   * passes to it from a session among `predecessors` that has the same refresh token.
+   * passes to it from a session among `predecessors` that has the same refresh token. `onStored` runs once the session can be loaded,
+   * beside the last write of the index, and its errors are those of `create`.
    */
   create(
     key: string,
     data: SessionData,
     idleExpiresAtMs: number,
     predecessors?: readonly string[],
+    onStored?: () => Promise<void>,
   ): Promise<void>;
   /**
    * Replaces the data if the version is `expectedVersion`, increments the version, and removes a spend mark and the count of

@@ -1,12 +1,12 @@
 import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as settled } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Config } from '../../../src/config/schema/schema.ts';
-import { recordingSources } from '../../../src/config/sources.ts';
+import { readConfig } from '../../../src/main/config-reading.ts';
 import { createReloading } from '../../../src/main/reloading.ts';
 import { createFileWatch } from '../../../src/main/watch.ts';
-import { loadConfig } from '../../../src/provider/read-config.ts';
 import { minimal } from '../config/sample.ts';
 import { collectLog } from '../log-lines.ts';
 
@@ -27,11 +27,13 @@ const configure = (changes: object) => writeFile(file, JSON.stringify({ ...minim
 function open() {
   const reloads: Config[] = [];
   let failures = 0;
-  const sources = recordingSources();
+  const read = () => readConfig(file, (config) => config);
   const reloading = createReloading({
-    loaded: { config: loadConfig(file, sources), file, texts: sources.texts() },
+    file,
+    texts: read().texts,
+    read: async () => read(),
     service: {
-      reload: async ({ config }) => void reloads.push(config),
+      reload: async (config) => void reloads.push(config),
       reloadFailed: () => void (failures += 1),
     },
     log: collectLog().log,
@@ -42,7 +44,10 @@ function open() {
     onChange: reloading.reload,
   });
   const look = async (times: number) => {
-    for (let time = 0; time < times; time += 1) await watch.look();
+    for (let time = 0; time < times; time += 1) {
+      await watch.look();
+      await settled();
+    }
   };
   return { reloads, reload: reloading.reload, failures: () => failures, look };
 }

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { glibcVariables } from '../../../src/performance/glibc.ts';
 import { v8Flags } from '../../../src/performance/v8-flags.ts';
 
 const run = promisify(execFile);
@@ -83,5 +84,8 @@ describe('the heap of a gateway', { timeout: 60_000 }, () => {
     const dockerfile = await readFile(new URL('../../../Dockerfile', import.meta.url), 'utf8');
     const entrypoint = /^ENTRYPOINT (\[[^\]]*\])$/m.exec(dockerfile.replaceAll('\\\n', ''))?.[1] ?? '[]';
     expect(JSON.parse(entrypoint)).toEqual(['node', ...v8Flags, 'dist/main.js']);
+    const variables = /^ENV (.*)$/m.exec(dockerfile)?.[1]?.split(' ') ?? [];
+    for (const [name, value] of Object.entries(glibcVariables))
+      expect(variables).toContain(`${name}=${value}`);
   });
 });

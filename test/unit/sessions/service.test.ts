@@ -38,6 +38,25 @@ describe('starting a session', () => {
     expect((await recordOf(one)).key).not.toBe((await recordOf(two)).key);
   });
 
+  it('asks the store for all that follows its record at once, and is refused only once the index is final', async () => {
+    const { sessions, signIn, store } = open({ maxPerUser: 5 });
+    await sessions.endSignInsOf({ kind: 'subject', issuer: 'https://login.example.com', id: 'ada' }, 'admin');
+    const isFinal = Promise.withResolvers<void>();
+    const create = store.create.bind(store);
+    vi.spyOn(store, 'create').mockImplementation(async (...args) => {
+      await create(...args);
+      await isFinal.promise;
+    });
+    const [asked, removed] = [vi.spyOn(store, 'count'), vi.spyOn(store, 'remove')];
+    const refusal = signIn().catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(asked).toHaveBeenCalledOnce();
+    expect(removed).not.toHaveBeenCalled();
+    isFinal.resolve();
+    expect(await refusal).toMatchObject({ code: 'login_failed' });
+    expect(removed).toHaveBeenCalledOnce();
+  });
+
   it('fails when it cannot be stored', async () => {
     const { signIn, store, metrics } = open();
     store.isUnavailable = true;
@@ -146,6 +165,29 @@ describe('using a session', () => {
     await vi.advanceTimersByTimeAsync(0);
     expect(await sessions.peek(cookie)).toMatchObject({ session: { idleExpiresAtMs: Date.now() + IDLE_MS } });
     expect((await store.loadRecord(key))?.idleExpiresAtMs).toBe(Date.now() + IDLE_MS);
+  });
+
+  it('takes a session from memory without a promise, and extends its idle limit as with one', async () => {
+    const { sessions, store, signIn, recordOf } = open({ maxAge: IDLE_MS });
+    const cookie = await signIn();
+    const { key } = await recordOf(cookie);
+    await sessions.peek(cookie);
+    await vi.advanceTimersByTimeAsync(60_000);
+    store.operations.length = 0;
+    expect(sessions.touchInMemory(cookie)).toMatchObject({ kind: 'live', session: { key } });
+    expect(store.operations).toEqual([`touch ${key}`]);
+  });
+
+  it('takes nothing from memory without a ticket, for two cookies, or once a limit has passed (E3, E7)', async () => {
+    const { sessions, signIn } = open({ maxAge: IDLE_MS * 2 });
+    const cookie = await signIn();
+    await sessions.peek(cookie);
+    const planted = `${cookie.slice(0, cookie.indexOf('='))}=planted`;
+    for (const header of [undefined, 'other=1', planted, `${cookie}; ${planted}`])
+      expect(sessions.touchInMemory(header)).toBeUndefined();
+    expect(sessions.touchInMemory(cookie)).toBeDefined();
+    vi.advanceTimersByTime(IDLE_MS);
+    expect(sessions.touchInMemory(cookie)).toBeUndefined();
   });
 
   it('succeeds when the limit cannot be extended', async () => {

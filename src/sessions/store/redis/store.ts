@@ -184,7 +184,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
     },
 
     isUnreadable: records.isUnreadable,
-    async create(key, data, idleExpiresAtMs, predecessors = []) {
+    async create(key, data, idleExpiresAtMs, predecessors = [], onStored) {
       if (!isSubscribed()) await generation.refresh();
       await generation.ensureStored();
       const stamped = generation.known() === 0 ? data : { ...data, generation: generation.known() };
@@ -197,7 +197,7 @@ export function createRedisStore(deps: RedisStoreDeps): SessionStore {
       const sendings = await unansweredOf(data, predecessors);
       const args = [clock(), envelope, endsAtMs, idleExpiresAtMs, sealedIdle, sendings];
       await redis.evaluate('create', createRecordScript, [name], args);
-      await index.confirm(key, data);
+      await Promise.all([index.confirm(key, data), onStored?.()]);
     },
 
     async replace(key, data: SessionData, expectedVersion, condition) {

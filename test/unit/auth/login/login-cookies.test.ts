@@ -1,6 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
-import { createLoginCookies, type PendingLogin } from '../../../../src/auth/login/login-cookies.ts';
+import { createLoginCookies } from '../../../../src/auth/login/login-cookies.ts';
+import type { PendingLogin } from '../../../../src/auth/login/pending-login.ts';
 import { createReturnTo } from '../../../../src/auth/return-to.ts';
+import { createEnvelopes } from '../../../../src/crypto/envelope.ts';
 import { createKeyRing } from '../../../../src/crypto/key-ring.ts';
 import { createSealedCookies } from '../../../../src/crypto/sealed-cookie.ts';
 import { createDpopKey } from '../../../../src/dpop/key.ts';
@@ -15,6 +17,7 @@ function openBrowser({ secure = true } = {}) {
   const attempts = createMemoryStore({ clock: clock.now });
   const cookies = createLoginCookies({
     seals,
+    envelopes: createEnvelopes(keyRing),
     store: attempts,
     returnTo: createReturnTo('https://app.example.com', '/auth'),
     defaultReturnTo: '/home',
@@ -346,6 +349,30 @@ describe('a stored login', () => {
       await setSeal(content);
       expect(await find('s1', header())).toBeUndefined();
     }
+  });
+
+  it('a login that the version before stored is found, and its seal is no cookie (B7)', async () => {
+    const { find, begin, jar, header, seals, attempts } = openBrowser();
+    const { login } = await begin('s1');
+    const [[name, value]] = [...jar] as [[string, string]];
+    const id = value.slice(value.lastIndexOf('.') + 1);
+    const seal = await seals.seal({ ...login, id }, 600);
+    await attempts.putMarker(['login', id], seal, 600_000);
+    expect(await find('s1', header())).toEqual(login);
+    jar.set(name, value.replace(id, seal));
+    expect(await find('s1', header())).toBeUndefined();
+    await attempts.putMarker(['login', id], await seals.seal({ ...login, id: 'x'.repeat(32) }, 600), 600_000);
+    jar.set(name, value);
+    expect(await find('s1', header())).toBeUndefined();
+  });
+
+  it('a login is not found while its secret is unknown', async () => {
+    const { find, begin, header, keyRing } = openBrowser();
+    const { login } = await begin('s1');
+    keyRing.replace(['another-session-secret-Wd8kPz4RmX7vNq2T']);
+    expect(await find('s1', header())).toBeUndefined();
+    keyRing.replace(['a-session-secret-Wd8kPz4RmX7vNq2TbL6h']);
+    expect(await find('s1', header())).toEqual(login);
   });
 
   it('a login is ignored when two cookies of its name differ (E9)', async () => {
