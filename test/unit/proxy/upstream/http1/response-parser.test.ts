@@ -187,6 +187,7 @@ const invalid: [what: string, text: string][] = [
   ['a bare CR in an extension', `${CHUNKED}2;a\rb\r\nok\r\n0\r\n\r\n`],
   ['an extension that is too long', `${CHUNKED}2;${'a'.repeat(4_096)}\r\nok\r\n0\r\n\r\n`],
   ['a chunk without its end', `${CHUNKED}2\r\nok0\r\n\r\n`],
+  ['two LFs after a chunk', `${CHUNKED}2\r\nok\n\n0\r\n\r\n`],
   ['LF after a chunk', `${CHUNKED}2\r\nok\n0\r\n\r\n`],
   ['a longer chunk than its size', `${CHUNKED}2\r\nokay\r\n0\r\n\r\n`],
   ['a trailer that is no field', `${CHUNKED}0\r\nX-Sum\r\n\r\n`],
