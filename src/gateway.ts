@@ -201,7 +201,8 @@ export function createGateway(config: Config, { peers = noPeers, ...overrides }:
       current.provider.close();
       backends.locks.close();
       backends.peerKeys.close();
-      await Promise.all([current.routing.upstreams.close(), backends.store.close()]);
+      current.routing.upstreams.close();
+      await backends.store.close();
       history.stop();
       await core.tracing?.close();
       metrics.close();

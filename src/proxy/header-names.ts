@@ -39,9 +39,14 @@ export function rememberNames<Result>(judge: (name: string) => Result): (name: s
     const result = judge(name);
     // Clients choose the names, so the cache needs limits, also of their length. It evicts nothing: a hostile client could otherwise push out
     // the names that honest clients use.
-    if (results.size < 1_000 && name.length <= 64) results.set(name, result);
+    if (results.size < 1_000 && name.length <= 64) results.set(copyOf(name), result);
     return result;
   };
+}
+
+/** A copy that is no part of a larger text: V8 would keep the whole head of a message for one of its names. */
+function copyOf(name: string): string {
+  return Buffer.from(name, 'utf8').toString('utf8');
 }
 
 /** Removes fields from a flat list of names and values. `isRemoved` gets each name in lower case. */

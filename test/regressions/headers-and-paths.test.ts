@@ -372,3 +372,25 @@ describe('the path of a request to one route', () => {
     expectNothingElsewhere();
   });
 });
+
+describe('an access token', () => {
+  it.each([
+    ['a line break and a field', 'token\r\nX-Evil: 1'],
+    ['a request of its own', 'token\r\n\r\nGET /evil HTTP/1.1\r\nHost: evil\r\n\r\n'],
+    ['characters that are a line break without their high bits', 'token\u010d\u010aX-Evil: 1'],
+    ['a NUL', 'token\0'],
+  ])('with %s is never sent to an API (standards: F17)', async (_what, accessToken) => {
+    const testGateway = await openTestGateway();
+    onTestFinished(() => testGateway.close());
+    await testGateway.agent.signIn();
+    testGateway.advance(300_000);
+    testGateway.provider.faults.token = {
+      status: 200,
+      headers: { 'content-type': 'application/json' },
+      body: { access_token: accessToken, token_type: 'Bearer', expires_in: 300, refresh_token: 'next' },
+    };
+    const response = await testGateway.agent.fetch('/api/one');
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(testGateway.upstream.requests).toEqual([]);
+  });
+});

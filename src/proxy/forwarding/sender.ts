@@ -11,9 +11,10 @@ import { createResponseWriter, type ResponseWriterPolicy } from '../response/wri
 import { forEachRoute, forEachServer, type Route, type Routes, type UpstreamServer } from '../routes.ts';
 import type { Caller } from '../tokens/caller.ts';
 import type { Authorizations } from '../upstream/authorization.ts';
-import { forward, type ForwardResult, type Inspect, type UpstreamCall } from '../upstream/call.ts';
+import { forward, type ForwardResult, type Inspect } from '../upstream/call.ts';
 import type { RouteSlots } from '../upstream/connection-slots.ts';
 import { isConnectionFailure } from '../upstream/errors.ts';
+import type { OutgoingRequest } from '../upstream/http1/exchange.ts';
 import type { NonceRepetition } from '../upstream/nonce-repetition.ts';
 import type { Upstreams } from '../upstream/pools.ts';
 import type { ResponseHead } from '../upstream/response-head.ts';
@@ -34,7 +35,7 @@ export type AdmittedRequest = {
 export type Attempt = [
   admitted: AdmittedRequest,
   caller: Caller | undefined,
-  body: UpstreamCall['body'],
+  body: OutgoingRequest['body'],
   inspect: Inspect,
   repetition: NonceRepetition | undefined,
 ];
@@ -156,8 +157,8 @@ export function createSender(deps: SenderDeps): Send {
     const routeContext = routeContextOf(route);
     const startedAtMs = performance.now();
     return forward({
-      dispatcher: () => upstreams.of(route, server),
-      call: routeContext.callOf(admitted, server, { caller, repetition, body, traceparent }),
+      pool: () => upstreams.of(route, server),
+      request: routeContext.requestOf(admitted, server, { caller, repetition, body, traceparent }),
       ...(onConnected !== undefined && { onConnected }),
       response,
       writer: createResponseWriter(
@@ -202,16 +203,16 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
   return {
     writerPolicyOf: (tokenIssuer: string | undefined): ResponseWriterPolicy =>
       tokenIssuer === undefined ? usual : { ...usual, eventStreams: followedFor(tokenIssuer) },
-    callOf(
+    requestOf(
       { request, context, identity }: AdmittedRequest,
       server: UpstreamServer,
       sent: {
         caller: Caller | undefined;
         repetition: NonceRepetition | undefined;
-        body: UpstreamCall['body'];
+        body: OutgoingRequest['body'];
         traceparent: string | undefined;
       },
-    ): UpstreamCall {
+    ): OutgoingRequest {
       const { target, clientAddress, requestId } = context;
       const { caller, repetition, body, traceparent } = sent;
       const { origin } = server;
@@ -220,7 +221,6 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
       const credential =
         caller && authorizations.of(caller, { method, origin, path, nonce: repetition?.takeNonce(origin) });
       return {
-        origin,
         path: path + target.query,
         method,
         headers: requestHeadersFor(server)(request.rawHeaders, {
@@ -235,7 +235,6 @@ function createRouteContext(route: Route, { baseUrl, eventStreams, authorization
         reset: body !== null && connections.reuse === 'bodiless',
         headersTimeout: timeout.headers,
         bodyTimeout: timeout.idle,
-        connectTimeout: timeout.connect,
       };
     },
   };

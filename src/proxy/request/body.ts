@@ -69,11 +69,11 @@ function readWhole(request: IncomingMessage): Promise<Buffer> {
 }
 
 /**
- * The stream to send, and a recording of it. It is not the request itself: undici destroys the stream when the upstream
+ * The stream to send, and a recording of it. It is not the request itself: the stream is destroyed when the upstream
  * responds early or fails, and destroying the request would close the browser's connection before its response.
  *
- * Settles with the first piece: undici 8 sends the head of a request only with it, and a connection that is taken before
- * would stand idle until the upstream closes it.
+ * Settles with the first piece: the head of a request goes out with it, and a connection that is taken before would stand idle
+ * until the upstream closes it.
  */
 async function record(
   request: IncomingMessage,
@@ -100,7 +100,7 @@ async function record(
     if (!complete) content.destroy(new Error('the client has disconnected'));
   });
   content.on('error', () => undefined); // The sender may have stopped listening.
-  // undici 8 does not destroy it when it finds no connection.
+  // Nothing else destroys it when there is no connection.
   response.once('close', () => content.destroy());
   content.once('close', () => {
     // Unread data would keep the request and its listeners in memory for ever.
@@ -111,7 +111,7 @@ async function record(
     request.once('data', resolve);
     request.once('close', resolve);
   });
-  // SECURITY: undici 8 treats a stream that fails before it is sent as an empty body.
+  // SECURITY: a body that failed before it is sent must not look like an empty one.
   if (content.errored !== null) throw content.errored;
   return {
     content,

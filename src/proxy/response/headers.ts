@@ -165,7 +165,7 @@ function isAllowed(setCookie: string, names: ReadonlySet<string>): boolean {
   return names.has(nameOf(setCookie)) && !/;[ \t]*domain[ \t]*=/i.test(setCookie);
 }
 
-/** A field that came more than once is a list, whatever Node's type says of it; undici 8 makes one of any field. */
+/** A field that came more than once is a list, whatever Node's type says of it. */
 type FieldValue = string | readonly string[] | undefined;
 
 function joined(value: FieldValue): string {

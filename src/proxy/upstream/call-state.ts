@@ -2,26 +2,24 @@
  * The states of one call to an upstream:
  *
  * ```text
- * queued ──▶ sent ──▶ started ──▶ held ──▶ passing ──▶ settled
- *              │         │          └────▶ discarding ──▶ settled
- *              │         └───────────────▶ passing
+ * queued ──▶ sent ──▶ held ──▶ passing ──▶ settled
+ *              │        └────▶ discarding ──▶ settled
+ *              ├─────────────▶ passing
  *              └─ from every state: settled
  * ```
  *
  * - `queued`: waits for a connection slot;
  * - `sent`: handed to the upstream's connection;
- * - `started`: the first byte of a response has arrived;
  * - `held`: the response head is whole, and not yet decided on;
  * - `passing`: the browser gets the response;
  * - `discarding`: the response is read and dropped, because the request is sent again;
  * - `settled`: the caller has the result. The connection may still be busy.
  */
-export type CallState = 'queued' | 'sent' | 'started' | 'held' | 'passing' | 'discarding' | 'settled';
+export type CallState = 'queued' | 'sent' | 'held' | 'passing' | 'discarding' | 'settled';
 
 const successors: Readonly<Record<CallState, readonly CallState[]>> = {
   queued: ['sent', 'settled'],
-  sent: ['started', 'settled'],
-  started: ['held', 'passing', 'settled'],
+  sent: ['held', 'passing', 'settled'],
   held: ['passing', 'discarding', 'settled'],
   passing: ['settled'],
   discarding: ['settled'],

@@ -37,8 +37,6 @@ export function createRouteSlots(): (routes: readonly Route[]) => RouteSlots {
  *
  * Not a semaphore of `concurrency/`: a request that finds a slot goes out in the same iteration of the event loop, with the writes
  * that are batched there, and one that waits can give up.
- *
- * undici 8 counts no time for a request that waits for a connection, and keeps it in its queue after its client has left.
  */
 export function createConnectionSlots(max: number, waitMs: number): ConnectionSlots {
   let [size, longestWaitMs] = [max, waitMs];
@@ -55,7 +53,7 @@ export function createConnectionSlots(max: number, waitMs: number): ConnectionSl
       if (free <= 0) return;
       free -= 1;
       forgo(next);
-      // Not from within the call that releases: undici has its connection free only after that.
+      // Not from within the call that releases, which may be in the middle of closing a connection.
       setImmediate(next);
     }
   };

@@ -1,5 +1,5 @@
-import { errors } from 'undici';
 import { GatewayError } from '../../errors.ts';
+import { CallError, type CallFailure } from './http1/call-error.ts';
 
 /** Maps a failed upstream call to the error for the client. It contains no text from the upstream. */
 export function explainUpstreamFailure(cause: unknown): GatewayError {
@@ -7,10 +7,11 @@ export function explainUpstreamFailure(cause: unknown): GatewayError {
   if (isTimeout(cause)) {
     return upstreamTimeout(cause);
   }
-  if (cause instanceof errors.HTTPParserError || codeOf(cause).startsWith('HPE_')) {
+  // Upgrades go through Node's own client, whose parser has these codes.
+  if (isKind(cause, 'invalid') || codeOf(cause).startsWith('HPE_')) {
     return invalidResponse(cause);
   }
-  if (cause instanceof errors.InvalidArgumentError || cause instanceof errors.NotSupportedError) {
+  if (isKind(cause, 'unsendable')) {
     return new GatewayError('bad_request', { detail: 'The request cannot be forwarded.', cause });
   }
   return new GatewayError('upstream_unreachable', { detail: 'The API cannot be reached.', cause });
@@ -30,26 +31,20 @@ export function upstreamTimeout(cause?: unknown): GatewayError {
 
 /** True if a call failed because the upstream had closed the kept-alive connection before it responded. */
 export function isStaleConnection(cause: unknown): boolean {
-  return cause instanceof errors.SocketError || codeOf(cause) === 'ECONNRESET' || codeOf(cause) === 'EPIPE';
+  return isKind(cause, 'closed') || codeOf(cause) === 'ECONNRESET' || codeOf(cause) === 'EPIPE';
 }
 
 /** True for an error of a call without a connection that another server might not have. */
 export function isConnectionFailure(cause: unknown): boolean {
-  return !(
-    cause instanceof GatewayError ||
-    cause instanceof errors.InvalidArgumentError ||
-    cause instanceof errors.NotSupportedError ||
-    cause instanceof errors.RequestAbortedError
-  );
+  return !(cause instanceof GatewayError || isKind(cause, 'unsendable') || isKind(cause, 'aborted'));
 }
 
 function isTimeout(cause: unknown): boolean {
-  return (
-    cause instanceof errors.HeadersTimeoutError ||
-    cause instanceof errors.BodyTimeoutError ||
-    cause instanceof errors.ConnectTimeoutError ||
-    codeOf(cause) === 'ETIMEDOUT'
-  );
+  return isKind(cause, 'timeout') || codeOf(cause) === 'ETIMEDOUT';
+}
+
+function isKind(cause: unknown, kind: CallFailure): boolean {
+  return cause instanceof CallError && cause.kind === kind;
 }
 
 function invalidResponse(cause: unknown): GatewayError {

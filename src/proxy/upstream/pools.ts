@@ -1,63 +1,39 @@
 import type { LookupFunction } from 'node:net';
-import { buildConnector, Pool } from 'undici';
-import { tlsOptions } from '../../config/schema/tls.ts';
 import type { Route, UpstreamServer } from '../routes.ts';
+import { createConnect } from './http1/connector.ts';
+import { ConnectionPool } from './http1/pool.ts';
 import { createRotatingLookup } from './lookup.ts';
-import { refuseOtherVersions } from './http-version.ts';
 
 /** Keep-alive connection pools to the servers of each route, so that a slow API does not delay the others. */
 export type Upstreams = {
-  of(route: Route, server: UpstreamServer): Pool;
+  of(route: Route, server: UpstreamServer): ConnectionPool;
   /**
    * Closes the connections once their requests are done. A request that comes later, because it was in progress during a
    * reload, opens another one, which ends by itself when it is idle.
    */
   retire(): void;
-  close(): Promise<void>;
+  close(): void;
 };
 
 /**
  * Opens a server's pool on first use. `lookup` resolves the host name for each new connection. A pool is replaced after
  * `connections.maxAge`, so DNS changes take effect; requests in progress finish in the old pool.
- *
- * undici's own age limit, `clientTtl`, reads the clock for every connection on every request, which costs 4 % of a request
- * at 32 connections.
  */
 export function createUpstreams(lookup: LookupFunction = createRotatingLookup()): Upstreams {
-  const current = new Map<UpstreamServer, { pool: Pool; endsAtMs: number }>();
-  const retired = new Set<Pool>();
+  const current = new Map<UpstreamServer, { pool: ConnectionPool; endsAtMs: number }>();
+  const retired = new Set<ConnectionPool>();
 
-  const open = ({ config }: Route, server: UpstreamServer): Pool => {
+  const open = ({ config }: Route, server: UpstreamServer): ConnectionPool => {
     const { connections, timeout, tls } = config;
-    const connector = buildConnector({
-      timeout: timeout.connect,
-      allowH2: false,
-      lookup,
-      ...tlsOptions(tls),
-    });
-    const pool = new Pool(server.origin, {
-      connections: connections.max,
-      keepAliveTimeout: connections.idle,
-      keepAliveMaxTimeout: connections.idle,
-      pipelining: 1,
-      // undici 8 would use HTTP/2 where the upstream offers it, but limits, responses and trailers here assume HTTP/1.1.
-      allowH2: false,
-      connect: (options, callback) =>
-        connector(named(options, tls.serverName), (...result) => {
-          if (result[0] === null) refuseOtherVersions(result[1]);
-          callback(...result);
-        }),
-      // SECURITY: the size of the response head is limited; its body streams.
-      maxHeaderSize: 65_536,
-    });
+    const connect = createConnect({ origin: server.origin, timeout: timeout.connect, tls, lookup });
+    const pool = new ConnectionPool(connect, connections.idle);
     const lifeMs = connections.maxAge === 0 ? Infinity : connections.maxAge;
     current.set(server, { pool, endsAtMs: performance.now() + lifeMs });
     return pool;
   };
-  const retire = (pool: Pool) => {
+  const retire = (pool: ConnectionPool) => {
     retired.add(pool);
-    const forget = () => retired.delete(pool);
-    pool.close().then(forget, forget);
+    pool.retire(() => retired.delete(pool));
   };
 
   return {
@@ -72,14 +48,8 @@ export function createUpstreams(lookup: LookupFunction = createRotatingLookup())
       for (const { pool } of current.values()) retire(pool);
       current.clear();
     },
-    async close() {
-      const pools = [...retired, ...Array.from(current.values(), ({ pool }) => pool)];
-      await Promise.all(pools.map((pool) => pool.destroy()));
+    close() {
+      for (const pool of [...retired, ...Array.from(current.values(), ({ pool }) => pool)]) pool.close();
     },
   };
-}
-
-/** Connects for another name than that of the `Host` field, which undici would use. */
-function named(options: buildConnector.Options, servername: string | undefined): buildConnector.Options {
-  return servername === undefined ? options : { ...options, servername };
 }

@@ -22,25 +22,28 @@ const singletons: readonly string[] = [
 ];
 
 /**
- * Reads the head that undici parsed. Throws `upstream_invalid_response` for one that another reader could frame or follow
+ * Reads a head that was parsed; `hasRepetitions` is true if a field came more than once. Throws `upstream_invalid_response` for one that another reader could frame or follow
  * differently (RFC 9112, section 6; RFC 9110, sections 8.6 and 10.2.2).
  */
-export function readResponseHead(status: number, headers: IncomingHttpHeaders): ResponseHead {
-  if (status < 100) throw invalidResponse(`the status is ${status}`);
-  if (Array.isArray(headers.location)) throw invalidResponse('it has more than one Location');
-  const coding = headers['transfer-encoding'];
-  if (coding !== undefined && String(coding).toLowerCase() !== 'chunked')
-    throw invalidResponse('it has a transfer coding other than chunked');
-  if (status === 204) return { status, headers: withoutRepetitions(withoutLength(headers)) };
-  return { status, headers: withoutRepetitions(headers) };
+export function readResponseHead(
+  status: number,
+  headers: IncomingHttpHeaders,
+  hasRepetitions: boolean,
+): ResponseHead {
+  const single = hasRepetitions ? withoutRepetitions(headers) : headers;
+  return { status, headers: status === 204 ? withoutLength(single) : single };
 }
 
 /** The same for a head that Node's own client parsed: it drops repetitions itself, and tells the version of HTTP. */
 export function readUpgradeResponseHead(message: IncomingMessage): ResponseHead {
   const { statusCode = 0, headers, headersDistinct, httpVersion, httpVersionMajor } = message;
   if (httpVersionMajor !== 1) throw invalidResponse(`its version is HTTP/${httpVersion}`);
+  if (statusCode < 100) throw invalidResponse(`the status is ${statusCode}`);
   if ((headersDistinct['location']?.length ?? 0) > 1) throw invalidResponse('it has more than one Location');
-  return readResponseHead(statusCode, headers);
+  const coding = headers['transfer-encoding'];
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked')
+    throw invalidResponse('it has a transfer coding other than chunked');
+  return readResponseHead(statusCode, headers, false);
 }
 
 /** The fields of a head as a flat list of names and values. */
@@ -60,6 +63,7 @@ function withoutLength({
 }
 
 function withoutRepetitions(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  if (Array.isArray(headers.location)) throw invalidResponse('it has more than one Location');
   const repeated = singletons.filter((name) => typeof headers[name] === 'object');
   if (repeated.length === 0) return headers;
   return {

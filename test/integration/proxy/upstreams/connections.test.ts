@@ -13,6 +13,7 @@ import { controlledStream, slowBody } from '../../../../testkit/upstream/streams
 import { minimal } from '../../../unit/config/sample.ts';
 import { selfSigned } from '../../../../testkit/network/self-signed.ts';
 import { type Fixture, respondingWith, codeOf, openFixture } from '../fixture.ts';
+import { ask } from './ask.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
@@ -144,14 +145,11 @@ describe('the connections to an upstream', () => {
     const upstreams = createUpstreams((_name, _options, found) =>
       found(null, [{ address: home, family: 4 }]),
     );
-    const ask = async () => {
-      const { body } = await upstreams.of(route, route.servers[0]).request({ path: '/', method: 'GET' });
-      return body.text();
-    };
-    expect(await ask()).toBe('first');
+    const askApi = () => ask(upstreams.of(route, route.servers[0]));
+    expect(await askApi()).toBe('first');
     home = '127.0.0.2';
-    await expect.poll(ask, { timeout: 20_000 }).toBe('second');
-    await upstreams.close();
+    await expect.poll(askApi, { timeout: 20_000 }).toBe('second');
+    upstreams.close();
     first.close();
     second.close();
   });

@@ -13,6 +13,7 @@ import { listenOnLoopback } from '../../../../testkit/network/loopback-server.ts
 import { status } from '../../../../testkit/upstream/behaviours.ts';
 import { type Upstream, startUpstream } from '../../../../testkit/upstream/upstream.ts';
 import { minimal } from '../../../unit/config/sample.ts';
+import { ask } from './ask.ts';
 
 async function startServer(): Promise<Upstream> {
   const server = await startUpstream();
@@ -113,15 +114,12 @@ describe('several addresses of one name', () => {
       createRotatingLookup((_name, _options, found) => found(null, addresses)),
     );
     onTestFinished(() => upstreams.close());
-    const ask = async () => {
-      const { body } = await upstreams
-        .of(route, route.servers[0])
-        .request({ path: '/', method: 'GET', reset: true });
-      return body.text();
-    };
-    expect(new Set([await ask(), await ask()])).toEqual(new Set(['127.0.0.1', '127.0.0.2']));
+    const askApi = () => ask(upstreams.of(route, route.servers[0]), { reset: true });
+    expect(new Set([await askApi(), await askApi()])).toEqual(new Set(['127.0.0.1', '127.0.0.2']));
     started[0]?.close();
-    expect([await ask(), await ask(), await ask()]).toEqual(Array.from({ length: 3 }, () => '127.0.0.2'));
+    expect([await askApi(), await askApi(), await askApi()]).toEqual(
+      Array.from({ length: 3 }, () => '127.0.0.2'),
+    );
   });
 });
 
@@ -135,7 +133,7 @@ it('an API whose name does not resolve is an error of the request, not of the pr
   if (route === undefined) throw new Error('there is no route');
   const upstreams = createUpstreams();
   onTestFinished(() => upstreams.close());
-  const request = upstreams.of(route, route.servers[0]).request({ path: '/', method: 'GET' });
+  const request = ask(upstreams.of(route, route.servers[0]));
   await expect(request).rejects.toMatchObject({ code: expect.stringMatching(/^(ENOTFOUND|EAI_AGAIN)$/) });
 });
 

@@ -1,4 +1,3 @@
-import { errors } from 'undici';
 import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../../../src/errors.ts';
 import {
@@ -6,23 +5,23 @@ import {
   explainUpstreamFailure,
   isStaleConnection,
 } from '../../../../src/proxy/upstream/errors.ts';
+import { CallError, type CallFailure } from '../../../../src/proxy/upstream/http1/call-error.ts';
 
+const failed = (kind: CallFailure) => new CallError(kind, 'canary');
 const coded = (code: string) => Object.assign(new Error(`canary ${code}`), { code });
 
 describe('a failed upstream call', () => {
   it.each([
-    ['upstream_timeout', new errors.HeadersTimeoutError('canary')],
-    ['upstream_timeout', new errors.BodyTimeoutError('canary')],
-    ['upstream_timeout', new errors.ConnectTimeoutError('canary')],
+    ['upstream_timeout', failed('timeout')],
     ['upstream_timeout', coded('ETIMEDOUT')],
-    ['upstream_invalid_response', new errors.HTTPParserError('canary')],
+    ['upstream_invalid_response', failed('invalid')],
     ['upstream_invalid_response', coded('HPE_HEADER_OVERFLOW')],
-    ['bad_request', new errors.InvalidArgumentError('canary')],
-    ['bad_request', new errors.NotSupportedError('canary')],
+    ['bad_request', failed('unsendable')],
     ['upstream_unreachable', coded('ECONNREFUSED')],
     ['upstream_unreachable', coded('ENOTFOUND')],
     ['upstream_unreachable', coded('DEPTH_ZERO_SELF_SIGNED_CERT')],
-    ['upstream_unreachable', new errors.SocketError('canary')],
+    ['upstream_unreachable', failed('closed')],
+    ['upstream_unreachable', failed('incomplete')],
     ['upstream_unreachable', new Error('canary')],
     ['upstream_unreachable', 'canary'],
     ['upstream_unreachable', undefined],
@@ -42,10 +41,9 @@ describe('a failed upstream call', () => {
 
 describe('a response that broke off before its head was complete', () => {
   it.each([
-    ['upstream_timeout', new errors.HeadersTimeoutError('canary')],
-    ['upstream_invalid_response', new errors.SocketError('canary')],
+    ['upstream_timeout', failed('timeout')],
     ['upstream_invalid_response', coded('ECONNRESET')],
-    ['upstream_invalid_response', new errors.HTTPParserError('canary')],
+    ['upstream_invalid_response', coded('HPE_INVALID_CONSTANT')],
   ])('becomes %s for %o (F21)', (code, cause) => {
     expect(explainBrokenResponse(cause)).toMatchObject({ code });
   });
@@ -53,11 +51,13 @@ describe('a response that broke off before its head was complete', () => {
 
 describe('a stale connection', () => {
   it('is one that the upstream closed before it sent any response', () => {
-    for (const cause of [new errors.SocketError('closed'), coded('ECONNRESET'), coded('EPIPE')])
+    for (const cause of [failed('closed'), coded('ECONNRESET'), coded('EPIPE')])
       expect(isStaleConnection(cause)).toBe(true);
     for (const cause of [
       coded('ECONNREFUSED'),
-      new errors.HeadersTimeoutError('slow'),
+      failed('timeout'),
+      failed('invalid'),
+      failed('incomplete'),
       new Error('?'),
       undefined,
     ])
