@@ -1,5 +1,5 @@
 import { isIP, Socket, type LookupFunction } from 'node:net';
-import { buildConnector, errors } from 'undici';
+import { buildConnector, errors } from '../../../performance/undici.ts';
 import { tlsOptions, type ClientTls } from '../../../config/schema/tls.ts';
 import { CallError } from './call-error.ts';
 
