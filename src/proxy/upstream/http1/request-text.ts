@@ -24,6 +24,8 @@ export function startOf(
   { method, path, headers }: RequestHead,
   persistence: 'keep-alive' | 'close',
 ): RequestStart {
+  // SECURITY: a space in either would end it early, and the rest would be another target or version.
+  if (!token.test(method) || !target.test(path)) throw unsendable();
   let text = `${method} ${path} HTTP/1.1\r\n`;
   let contentLength: number | undefined;
   let lines = headers.length / 2 + 2;
@@ -32,7 +34,7 @@ export function startOf(
     const value = headers[at + 1] ?? '';
     if (name.length === 14 && name.toLowerCase() === 'content-length') {
       lines -= 1;
-      contentLength = Number(value);
+      contentLength = digits.test(value) ? Number(value) : NaN;
     } else text += `${name}: ${value}\r\n`;
   }
   text += `Connection: ${persistence}\r\n`;
@@ -41,6 +43,9 @@ export function startOf(
   return { text, contentLength };
 }
 
+const digits = /^\d+$/;
+const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const target = /^[\x21-\xff]+$/;
 const CR = 13;
 /** What a head may have: visible Latin-1, spaces, tabs, and the CR and LF of its lines. */
 const forbidden = /[^\t\n\r\x20-\x7e\x80-\xff]/;

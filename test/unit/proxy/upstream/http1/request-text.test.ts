@@ -31,6 +31,14 @@ describe('the head of a request to an upstream', () => {
     ['a line break in a name', ['X-A: 1\r\nX-B', '2']],
     ['a line break in the path', [], { path: '/one HTTP/1.1\r\nX-Evil: 1\r\nX:' }],
     ['a line break in the method', [], { method: 'GET / HTTP/1.1\r\nX-Evil:' }],
+    ['a space in the path', [], { path: '/one two' }],
+    ['a tab in the path', [], { path: '/one\ttwo' }],
+    ['a control character in the path', [], { path: '/one\x01' }],
+    ['a character outside of Latin-1 in the path', [], { path: '/\u0120' }],
+    ['no path', [], { path: '' }],
+    ['a space in the method', [], { method: 'GET /evil' }],
+    ['no method', [], { method: '' }],
+    ['a length below zero', ['Content-Length', '-1']],
     ['a length that is no number', ['Content-Length', '1, 1']],
   ])('is never sent with %s', (_what, headers, changes) => {
     expect(() => head(['Host', 'api', ...headers], changes)).toThrow(
