@@ -15,11 +15,14 @@ export type RecordedExchange = {
   readonly released: Promise<void>;
 };
 
-/** Sends a request, by default a GET without limits that matter; pauses at its head (`hold`), or at each piece of its body. */
+/**
+ * Sends a request, by default a GET without limits that matter; pauses at its head (`hold`), or at each piece of its body, `briefly` until the
+ * next iteration of the event loop.
+ */
 export function sendRecorded(
   pool: ConnectionPool,
   changes: Partial<OutgoingRequest> = {},
-  pauses?: 'hold' | 'each',
+  pauses?: 'hold' | 'each' | 'briefly',
 ): RecordedExchange {
   const request = {
     method: 'GET',
@@ -46,7 +49,8 @@ export function sendRecorded(
     onData(chunk) {
       if (events.at(-1) !== 'data') events.push('data');
       body += chunk.toString('latin1');
-      return pauses !== 'each';
+      if (pauses === 'briefly') setImmediate(() => exchange.resume());
+      return pauses !== 'each' && pauses !== 'briefly';
     },
     onEnd: () => void events.push('end'),
     onError(error) {

@@ -59,9 +59,8 @@ export class Connection implements ResponseEvents {
     socket
       .on('data', (chunk: Buffer) => this.#onBytes(chunk))
       .on('end', () => this.#onEof())
-      .on('error', (error) => this.#close(this.#explain(error)))
-      // What is held is parsed later, also when both sides have ended.
-      .on('close', () => (this.#hasEnded && this.#isHeld) || this.#close(this.#explain(closed())));
+      .on('error', (error) => this.#onBroken(error))
+      .on('close', () => this.#onBroken(closed()));
   }
 
   get isClosed(): boolean {
@@ -119,7 +118,9 @@ export class Connection implements ResponseEvents {
     this.#close(new CallError('aborted', 'the connections to the upstream are closed'));
   }
 
-  onInformational(): void {
+  onInformational(start: ResponseStart): void {
+    // SECURITY: what it announces as its body may be the next response.
+    if (!start.isReusable) this.#mayReuse = false;
     this.#informational += 1;
     if (this.#informational > MAX_INFORMATIONAL) throw invalid('too many informational responses precede it');
   }
@@ -185,6 +186,7 @@ export class Connection implements ResponseEvents {
     this.#deadline.set(Math.min(this.#owner.idleMs, keepAliveMs));
     // Its last event may have paused it.
     if (this.#parser.isPaused) {
+      this.#parser.isPaused = false;
       this.#isHeld = false;
       this.#socket.resume();
     }
@@ -200,6 +202,12 @@ export class Connection implements ResponseEvents {
       return this.#close(error);
     }
     this.#close(closed());
+  }
+
+  #onBroken(cause: Error): void {
+    // The whole response has come, and its rest is parsed once it is read on.
+    if (this.#hasEnded && this.#parser.isPaused) return;
+    this.#close(this.#explain(cause));
   }
 
   #onDeadline(): void {

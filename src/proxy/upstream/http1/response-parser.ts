@@ -5,7 +5,7 @@ import { parseResponseStart, type ResponseStart } from './response-start.ts';
 /** What a parser reports. Any of these may pause it. */
 export type ResponseEvents = {
   /** The head of an informational response: another head follows. */
-  onInformational(): void;
+  onInformational(start: ResponseStart): void;
   onHead(start: ResponseStart): void;
   onData(chunk: Buffer): void;
   onEnd(trailers: Fields): void;
@@ -119,7 +119,7 @@ export class ResponseParser {
 
   #start(text: string): void {
     const start = parseResponseStart(text, this.#method);
-    if (start.status < 200) return this.#events.onInformational();
+    if (start.status < 200) return this.#events.onInformational(start);
     const { body } = start;
     switch (body.kind) {
       case 'none':

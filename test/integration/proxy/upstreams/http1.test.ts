@@ -151,6 +151,24 @@ describe('a connection', () => {
     await allClosed();
   });
 
+  it('whose last response is read on at once closes when it is unused, not when that response would be late', async () => {
+    await sendRecorded(openPool({ idleMs: 50 }), { bodyTimeout: 0 }, 'briefly').released;
+    await allClosed();
+  });
+
+  it.each([
+    ['a length', 'Content-Length: 2\r\n'],
+    ['chunks', 'Transfer-Encoding: chunked\r\n'],
+    ['the end of its connection', 'Connection: close\r\n'],
+  ])('is closed after an informational response that announces %s', async (_what, field) => {
+    respondWith(`HTTP/1.1 103 Hints\r\n${field}\r\n${OK}`);
+    const pool = openPool();
+    expect((await send(pool)).body()).toBe('ok');
+    await allClosed();
+    respondWith(OK);
+    expect([(await send(pool)).body(), upstream.received.length]).toEqual(['ok', 2]);
+  });
+
   it('that pauses at each piece reads on each time', async () => {
     const size = 1_000_000;
     respondWith(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n${'x'.repeat(size)}`);
@@ -458,6 +476,45 @@ describe('a request body', () => {
       const received = upstream.received.at(-1);
       expect(received?.subarray(received.indexOf('\r\n\r\n') + 4).equals(body)).toBe(true);
     }
+  });
+});
+
+describe('a paused response', () => {
+  const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n';
+  it.each([
+    ['with its connection', 'HTTP/1.1 200 OK\r\n\r\none', '', 'one'],
+    ['with its connection, after more', 'HTTP/1.1 200 OK\r\n\r\none', 'two', 'onetwo'],
+    ['by its length', 'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\none', 'two', 'onetwo'],
+    ['by its last chunk', chunked, '3\r\ntwo\r\n0\r\n\r\n', 'onetwo'],
+    ['in one piece', `${chunked}3\r\ntwo\r\n0\r\n\r\n`, '', 'onetwo'],
+  ])('that ends %s is read whole after its connection has ended', async (_how, first, second, whole) => {
+    upstream.attend = async (socket, head) => {
+      await head;
+      socket.write(first);
+      await expect.poll(() => sent.body(), PATIENCE).toBe('one');
+      // The other side closes too, unless it has bytes left to read.
+      socket.once(second === '' ? 'close' : 'finish', () => sockets.push(socket)).end(second);
+    };
+    const sent = sendRecorded(openPool(), {}, 'each');
+    await expect.poll(() => sent.failure() ?? sockets.length, PATIENCE).toBe(1);
+    const timer = setInterval(() => sent.exchange.resume(), 1);
+    await sent.released;
+    clearInterval(timer);
+    expect([sent.body(), sent.events.at(-2)]).toEqual([whole, 'end']);
+  });
+
+  it('that ends too early fails once it is read on', async () => {
+    upstream.attend = async (socket, head) => {
+      await head;
+      socket.write(OK.slice(0, -1));
+      await expect.poll(() => sent.body(), PATIENCE).toBe('o');
+      socket.once('close', () => sockets.push(socket)).end();
+    };
+    const sent = sendRecorded(openPool(), {}, 'each');
+    await expect.poll(() => sent.failure() ?? sockets.length, PATIENCE).toBe(1);
+    sent.exchange.resume();
+    await sent.released;
+    expect([sent.failure(), sent.body()]).toEqual(['incomplete', 'o']);
   });
 });
 
