@@ -21,9 +21,9 @@ const LF = 10;
 const HEAD_END = '\r\n\r\n';
 const noTrailers: Fields = {};
 
-/** The size of a chunk, and its extensions (RFC 9112, section 7.1). 13 digits are 4 PB. */
+/** The size of a chunk, and its extensions (RFC 9112, section 7.1). 13 digits are 4 PB; zeros before them do not count. */
 const chunkLine =
-  /^([0-9a-f]{1,13})(?:;[!#$%&'*+.^_`|~0-9a-z-]+(?:=(?:[!#$%&'*+.^_`|~0-9a-z-]+|"(?:[\t !#-[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"))?)*\r\n$/i;
+  /^(0*[0-9a-f]{1,13})(?:;[!#$%&'*+.^_`|~0-9a-z-]+(?:=(?:[!#$%&'*+.^_`|~0-9a-z-]+|"(?:[\t !#-[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"))?)*\r\n$/i;
 
 type State = 'head' | 'length' | 'chunk-size' | 'chunk-data' | 'chunk-end' | 'trailers' | 'close' | 'done';
 

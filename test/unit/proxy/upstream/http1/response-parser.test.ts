@@ -16,6 +16,12 @@ const valid: [what: string, method: string, text: string, read: Partial<ParsedRe
   ['a length of zero', 'GET', `${OK}Content-Length: 0\r\n\r\n`, { status: 200, isReusable: true }],
   ['chunks', 'GET', `${CHUNKED}2\r\nok\r\n1\r\n!\r\n0\r\n\r\n`, { body: 'ok!', isReusable: true }],
   [
+    'chunks whose sizes begin with zeros',
+    'GET',
+    `${CHUNKED}00000000000000000002\r\nok\r\n000\r\n\r\n`,
+    { body: 'ok', isReusable: true },
+  ],
+  [
     'chunks with extensions and sizes in capitals',
     'GET',
     `${CHUNKED}A;a=b\r\n0123456789\r\n002;x="y z"\r\nok\r\n0;last\r\n\r\n`,
