@@ -59,6 +59,17 @@ describe('a response of an upstream', () => {
     },
   );
 
+  // Without a byte of the response, a browser sends the request again on another connection, a POST too.
+  it('whose body is invalid from its first byte is cut off after its head', async () => {
+    respondWith('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n');
+    const connection = await fixture.open();
+    connection.write(fixture.head('POST /raw/one HTTP/1.1', 'Content-Length: 0'));
+    await connection.ended;
+    expect(connection.pending().toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(connection.pending().toString()).not.toContain('0\r\n\r\n');
+    connection.close();
+  });
+
   it.each([
     ['a 204 with a length', 'HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok'],
     [
