@@ -210,7 +210,7 @@ describe.each([
   afterAll(() => fixture.close());
 
   it('has a key for each session with DPoP, which appears nowhere, as no other private key does', async () => {
-    const keys = await dpopKeysIn(dumps);
+    const keys = await dpopKeysIn(dumps, agent.received());
     expect(keys).toHaveLength(mode.dpop ? 1 : 0);
     const output = [program.stdout(), program.stderr(), printed];
     const everything = [...output, metrics, admin, ...dumps, agent.received()].join('\n');

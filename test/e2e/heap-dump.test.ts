@@ -59,7 +59,7 @@ it('a heap dump contains the access token of a session with DPoP but not its pri
   const program = await fixture.start({ env: dumpOnSignal(), config });
   const ada = fixture.browser(program);
   const { authorizationUrl } = await beginLogin(ada);
-  const keys = await dpopKeysIn([await redis.dump()]);
+  const keys = await dpopKeysIn([await redis.dump()], ada.received());
   expect(keys).toHaveLength(1);
   await ada.navigate(authorizationUrl.href);
   expect((await ada.fetch('/api/one')).status).toBe(200);

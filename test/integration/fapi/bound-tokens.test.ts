@@ -81,7 +81,7 @@ async function open(binding: keyof typeof bindings) {
   );
   const { authorizationUrl } = await beginLogin(fixture.agent);
   // The only moment at which Redis has the key of the session where the test can read it.
-  const sessionKeys = await dpopKeysIn([await redis.dump()]);
+  const sessionKeys = await dpopKeysIn([await redis.dump()], fixture.agent.received());
   for (const key of sessionKeys) canaries.keep('DPoP key', key);
   await fixture.agent.navigate(authorizationUrl.href);
   const isDpop = binding === 'DPoP';
