@@ -24,8 +24,6 @@ describe('the head of a request to an upstream', () => {
     ['a bare CR in a value', ['X-A', 'a\rX-Evil: 1']],
     ['a CR at the end of a value', ['X-A', 'a\r']],
     ['a NUL in a value', ['X-A', 'a\0b']],
-    ['another control character in a value', ['Authorization', 'Bearer a\u0001']],
-    ['a DEL in a value', ['X-A', 'a\u007f']],
     ['characters whose low bytes are CR and LF', ['X-A', 'a\u010d\u010aX-Evil: 1']],
     ['a character outside of Latin-1', ['X-A', '\u20ac']],
     ['a line break in a name', ['X-A: 1\r\nX-B', '2']],
