@@ -1,5 +1,6 @@
 import { featureCosts } from './studies/features.ts';
 import { growth } from './studies/growth.ts';
+import { idle } from './studies/idle.ts';
 import { memory } from './studies/memory.ts';
 import { refresh } from './studies/refresh.ts';
 import { renewal } from './studies/renewal.ts';
@@ -16,6 +17,7 @@ export const studies = {
   peers: besidePeers,
   refresh,
   renewal,
+  idle,
   features: featureCosts,
   growth,
   sessions,

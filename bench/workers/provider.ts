@@ -33,7 +33,7 @@ const provider = await startFakeProvider({
   ...(dpop && { proofs: createProofVerifier() }),
   accessTokenLifetime: 3600,
   // Pads the access token to 1.1 kB, the size of the ID token.
-  audience: Array.from({ length: 7 }, (_, at) => `https://api-${at}.example.test`).join(' '),
+  audience: Array.from({ length: 6 }, (_, at) => `https://api-${at}.example.test`).join(' '),
   patchTokenResponse: (response) => {
     sizes.access = String(response['access_token']).length;
     sizes.id = String(response['id_token']).length;

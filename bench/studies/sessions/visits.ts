@@ -24,8 +24,14 @@ export type Phase = {
 /** Long enough that the next use of a session is written to Redis. */
 const UNTIL_TOUCHED_MS = 20_000;
 const MAX_CONCURRENT = 8;
+const LONG_SECONDS = 3600;
+/** Tokens that have expired when they are used. */
+const SHORT_SECONDS = 1;
 
-/** Signs many users in, lets them come back, and signs them out: half through the admin API, half by their own request. */
+/**
+ * Signs many users in, lets them come back, and signs them out: half through the admin API, half by their own request. In
+ * between, as many sessions whose tokens have expired are used once.
+ */
 export async function visit(
   fixture: Fixture,
   effort: Effort,
@@ -43,9 +49,9 @@ export async function visit(
     phases.push({ what, count, seconds, cpuMicros, redisMicros: micros / count, commands });
     effort.say(`${number(count)} sessions ${what} in ${seconds.toFixed(1)} s`);
   };
-  const load = async () => {
+  const load = async (cookies: readonly string[]) => {
     const requests = cookies.map((cookie) => requestText('GET', { port, cookie }));
-    const report = await fixture.load.ask('run', { port, connections: 32, requests, count: visitors });
+    const report = await fixture.load.ask('run', { port, connections: 32, requests, count: cookies.length });
     return report.errors;
   };
   const signOut = async (cookie: string) => {
@@ -62,7 +68,14 @@ export async function visit(
   });
   await sleep(UNTIL_TOUCHED_MS);
   await during('used, idle limit extended', visitors, async () => {
-    errors = await load();
+    errors = await load(cookies);
+  });
+  await fixture.provider.ask('setLifetime', SHORT_SECONDS);
+  const expired = await gateway.signIn(names.map((name) => `expired-${name}`));
+  await fixture.provider.ask('setLifetime', LONG_SECONDS);
+  await sleep(SHORT_SECONDS * 1000);
+  await during('used, tokens refreshed', visitors, async () => {
+    errors = addUp([errors, await load(expired)]);
   });
   const half = new Set(names.slice(0, visitors / 4));
   await during('ended by subject', half.size * 2, () =>
@@ -71,7 +84,7 @@ export async function visit(
   const others = cookies.filter((_, at) => !half.has(names[at] ?? ''));
   await during('signed out', others.length, () => forEachConcurrently(others, signOut));
 
-  const alive = visitors - ((await load())['status 401'] ?? 0);
+  const alive = visitors - ((await load(cookies))['status 401'] ?? 0);
   return { phases, errors: addUp([errors, alive > 0 ? { 'not ended': alive } : {}]) };
 }
 
