@@ -23,6 +23,7 @@ export function sendRecorded(
   pool: ConnectionPool,
   changes: Partial<OutgoingRequest> = {},
   pauses?: 'hold' | 'each' | 'briefly',
+  onConnected: (exchange: Exchange) => void = () => undefined,
 ): RecordedExchange {
   const request = {
     method: 'GET',
@@ -40,7 +41,10 @@ export function sendRecorded(
   let body = '';
   let failure: unknown;
   const exchange = pool.send(request, {
-    onConnected: () => void events.push('connected'),
+    onConnected(exchange) {
+      events.push('connected');
+      onConnected(exchange);
+    },
     onHead(start) {
       events.push('head');
       ({ status } = start);

@@ -211,7 +211,7 @@ export class Connection implements ResponseEvents {
   }
 
   #onDeadline(): void {
-    if (this.#exchange === undefined || this.#exchange.isOver) return this.#close(closed());
+    if (this.#exchange === undefined) return this.#close(closed());
     const { headersTimeout } = this.#exchange.request;
     if (this.#start !== undefined) return this.#close(late('the response body of the upstream stalled'));
     // While the client sends its body slowly, only the limits of the body apply.

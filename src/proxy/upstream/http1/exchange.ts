@@ -49,10 +49,6 @@ export class Exchange {
     this.handler = handler;
   }
 
-  get isOver(): boolean {
-    return this.#isOver;
-  }
-
   /** Gives up: its connection closes. */
   abort(error: Error): void {
     this.connection?.abort(error);

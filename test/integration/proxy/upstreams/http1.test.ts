@@ -242,6 +242,17 @@ describe('a request that fails', () => {
     await allClosed();
   });
 
+  it('because its connection ends before the first byte of a second response, tells so', async () => {
+    upstream.attend = (socket) =>
+      void socket.once('data', () => {
+        socket.write(OK);
+        socket.once('data', () => socket.end());
+      });
+    const pool = openPool();
+    expect((await send(pool)).body()).toBe('ok');
+    expect([(await send(pool)).failure(), upstream.received.length]).toEqual(['closed', 1]);
+  });
+
   it('is none when a body without an end of its own ends in order', async () => {
     respondWith('HTTP/1.1 200 OK\r\n\r\nok', end);
     expect((await send(openPool())).events).toEqual(['connected', 'head', 'data', 'end', 'released']);
@@ -338,6 +349,16 @@ describe('a request that is given up', () => {
     expect(isEmpty).toBe(true);
     expect(upstream.received.every((bytes) => bytes.includes('/later'))).toBe(true);
     expect(sent.events).toEqual(['error', 'released']);
+  });
+
+  it('once it is connected sends nothing, and takes nothing of its body', async () => {
+    const body = Readable.from(['one']);
+    const sent = sendRecorded(openPool(), { method: 'POST', body }, undefined, (exchange) =>
+      exchange.abort(new Error('given up')),
+    );
+    await expect.poll(() => sockets.length, PATIENCE).toBe(1);
+    await giveUp(sent);
+    expect([upstream.received.map(String), body.readableDidRead]).toEqual([[''], false]);
   });
 
   it.each([
@@ -495,12 +516,15 @@ describe('a paused response', () => {
       // The other side closes too, unless it has bytes left to read.
       socket.once(second === '' ? 'close' : 'finish', () => sockets.push(socket)).end(second);
     };
-    const sent = sendRecorded(openPool(), {}, 'each');
+    const pool = openPool();
+    const sent = sendRecorded(pool, {}, 'each');
     await expect.poll(() => sent.failure() ?? sockets.length, PATIENCE).toBe(1);
     const timer = setInterval(() => sent.exchange.resume(), 1);
     await sent.released;
     clearInterval(timer);
     expect([sent.body(), sent.events.at(-2)]).toEqual([whole, 'end']);
+    respondWith(OK);
+    expect([(await send(pool)).body(), upstream.received.length]).toEqual(['ok', 2]);
   });
 
   it('that ends too early fails once it is read on', async () => {
