@@ -1,9 +1,9 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { readFile } from 'node:fs/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { gatewayConfig } from '../../../testkit/gateway/gateway-config.ts';
 import { type Program, runProgram, startProgram, workersOf } from '../../../testkit/processes/program.ts';
 import { type Fixture, openFixture } from '../support/fixture.ts';
+import { dumpOnSignal, heapOf } from '../support/heap-dump.ts';
 
 let fixture: Fixture;
 
@@ -20,18 +20,8 @@ async function environmentOf(pid: number | undefined): Promise<string[]> {
 
 describe('a supervisor', () => {
   it('keeps none of the modules that read a configuration, serve requests or call the provider', async () => {
-    const env = { NODE_OPTIONS: `--heapsnapshot-signal=SIGUSR2 --diagnostic-dir=${fixture.folder}` };
-    const supervisor = await fixture.start({ config: { workers: 2 }, env });
-    supervisor.signal('SIGUSR2');
-    const heap = await vi.waitFor(
-      async () => {
-        const [file = ''] = await readdir(fixture.folder);
-        const text = await readFile(join(fixture.folder, file), 'utf8');
-        JSON.parse(text);
-        return text;
-      },
-      { timeout: 60_000, interval: 200 },
-    );
+    const supervisor = await fixture.start({ config: { workers: 2 }, env: dumpOnSignal(fixture) });
+    const heap = await heapOf(supervisor, fixture);
     const loaded = (path: string) => heap.includes(path);
     expect(loaded('/workers/supervisor.')).toBe(true);
     expect(
